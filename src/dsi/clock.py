@@ -1,0 +1,46 @@
+"""The only user of time. What must be tested without waiting takes a `Clock`; the rest uses `SYSTEM`."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Tells the time and waits for it."""
+
+    def wall_s(self) -> float:
+        """Seconds since the epoch; may jump when somebody sets the clock."""
+        ...
+
+    def monotonic_s(self) -> float:
+        """Seconds from some beginning; never goes back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait that long."""
+        ...
+
+
+class SystemClock:
+    """This machine's clock."""
+
+    def wall_s(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+    def monotonic_s(self) -> float:
+        """Seconds from some beginning."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait that long."""
+        await asyncio.sleep(seconds)
+
+
+SYSTEM: Clock = SystemClock()
+
+
+def isoformat(wall_s: float) -> str:
+    """Write seconds since the epoch as ISO 8601 in UTC with milliseconds: `2026-01-31T12:00:00.123Z`."""
+    return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""The configuration: files → one tree with positions → references → typed models."""

@@ -1,0 +1,152 @@
+"""Everything that dsi raises on purpose.
+
+    DsiError
+    ├── ConfigError            the configuration is wrong; carries all problems at once
+    ├── Preflight              this machine, or a host, can't do what is asked; nothing was started
+    ├── StateError             the work directory is in use, or what it remembers is unusable
+    ├── HostError              about one host; carries its name
+    │   ├── HostUnreachable    no connection, or no login
+    │   ├── ConnectionLost     there was one, and it broke
+    │   ├── PortTaken          somebody else listens there
+    │   └── TransferError      a file or folder couldn't be copied
+    │       └── SourceMissing  because it isn't there
+    ├── CommandFailed          a command's exit status wasn't 0 on one host or more; carries the results
+    │   └── CommandTimeout     it was ended, since it took too long
+    │       └── NoOutput       … or was silent too long
+    ├── ClusterError           a node didn't do what was asked; carries the last lines of its log
+    ├── ProtocolError          a client of the dsisocket sent what is no JSON
+    ├── InvalidCommand         it is JSON, but no command of ours
+    └── Interrupted            the user asked to stop (Ctrl-C, SIGTERM)
+
+A message says what failed, where, with what, and what to do next.
+"""
+
+from collections.abc import Sequence
+
+from dsi.model import Problem, Result
+
+
+class DsiError(Exception):
+    """The root: whoever catches it has caught all that dsi raises on purpose."""
+
+
+class ConfigError(DsiError):
+    """The configuration is wrong. `problems` has everything that was found, in the order of the files."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class Preflight(DsiError):
+    """What is asked can't be done here, and nothing was started."""
+
+
+class StateError(DsiError):
+    """The work directory's `.dsi/` is in use by another dsi, or can't be read."""
+
+
+class HostError(DsiError):
+    """Something about one host. The message begins with its name."""
+
+    def __init__(self, host: str, message: str) -> None:
+        self.host = host
+        self.message = message
+        super().__init__(f"{host}: {message}")
+
+
+class HostUnreachable(HostError):
+    """No connection or no login. The message has address, port, user, key and what to try."""
+
+
+class ConnectionLost(HostError):
+    """The connection broke in the middle. Whether the running command took effect is not known."""
+
+
+class PortTaken(HostError):
+    """Somebody else listens there. The message says who, where that can be seen, and what to change."""
+
+
+class TransferError(HostError):
+    """A file or folder couldn't be copied."""
+
+
+class SourceMissing(TransferError):
+    """What should be copied isn't there."""
+
+
+MAX_MESSAGE_BYTES = 4096
+
+
+class CommandFailed(DsiError):
+    """A command's exit status wasn't 0. `results` has every host's that failed."""
+
+    def __init__(self, results: Sequence[Result]) -> None:
+        self.results = tuple(results)
+        super().__init__(describe_failures(self.results))
+
+
+class CommandTimeout(CommandFailed):
+    """The command was ended, with all its processes, since it took longer than `limit_s`."""
+
+    what = "took longer than"
+
+    def __init__(self, result: Result, limit_s: float) -> None:
+        self.limit_s = limit_s
+        super().__init__([result])
+        self.args = (f"{result.host}: {self.what} {limit_s:g} s and was ended: {_last_lines(result)}",)
+
+
+class NoOutput(CommandTimeout):
+    """The command was ended since it wrote nothing for `limit_s`."""
+
+    what = "wrote no output for"
+
+
+class ClusterError(DsiError):
+    """A node, or the cluster around it, didn't do what was asked."""
+
+    def __init__(self, node: str, message: str, log_tail: Sequence[str] = ()) -> None:
+        self.node = node
+        self.log_tail = tuple(log_tail)
+        tail = "".join(f"\n    {line}" for line in self.log_tail)
+        super().__init__(f"{node}: {message}{tail and chr(10) + '  the last lines of its log:' + tail}")
+
+
+class ProtocolError(DsiError):
+    """A line on the dsisocket is no JSON. The message is `json`'s own, with the column."""
+
+
+class InvalidCommand(DsiError):
+    """A mapping that is no command. `path` is where in it (empty: the whole), `allowed` what could stand there."""
+
+    def __init__(self, message: str, *, path: str = "", allowed: Sequence[str] = ()) -> None:
+        self.message = message
+        self.path = path
+        self.allowed = tuple(allowed)
+        super().__init__(message)
+
+
+class Interrupted(DsiError):
+    """The user asked to stop."""
+
+
+def describe_failures(results: Sequence[Result]) -> str:
+    """`HOST: exit status N: LAST LINES OF STDERR` of each, joined by `; `, newlines shown as `\\n`; at most 4 KiB.
+
+    Where there is more than fits, each host gets the same share, cut at the front of its lines.
+    """
+    share = max(MAX_MESSAGE_BYTES // max(len(results), 1) - 2, 0)
+    return "; ".join(_fit(result, share) for result in results).encode()[:MAX_MESSAGE_BYTES].decode(errors="ignore")
+
+
+def _fit(result: Result, size_bytes: int) -> str:
+    head = f"{result.host}: exit status {result.exit_status}: "
+    room = max(size_bytes - len(head.encode()), 0)
+    lines = _last_lines(result).encode()
+    return head + lines[max(len(lines) - room, 0) :].decode(errors="ignore")
+
+
+def _last_lines(result: Result) -> str:
+    text = result.stderr.strip("\n") or result.command
+    return text.replace("\n", "\\n")

@@ -1,0 +1,173 @@
+"""What a host can do. `LocalHost` and `SshHost` are the kinds there are; both pass `tests/contract`."""
+
+import abc
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Protocol
+
+from dsi.model import Result, StreamName
+
+KEEP_BYTES = 65_536
+"""How much of each output a result keeps, from the end, unless the caller says otherwise."""
+
+END_GRACE_S = 5.0
+"""How long the process group of a command that is ended has between SIGTERM and SIGKILL."""
+
+OnOutput = Callable[[StreamName, bytes], Awaitable[None]]
+"""Gets each block of output as it comes. While it waits, the command's output is not read: that is the backpressure."""
+
+
+class Reader(Protocol):
+    """The receiving side of a connection: the part of asyncio's and asyncssh's stream readers that is used here."""
+
+    async def read(self, n: int = -1, /) -> bytes:
+        """Up to `n` bytes; empty at the end."""
+        ...
+
+
+class Writer(Protocol):
+    """The sending side of a connection: the part of asyncio's and asyncssh's stream writers that is used here."""
+
+    def write(self, data: bytes, /) -> None:
+        """Queue `data`."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until there is room in the queue."""
+        ...
+
+    def write_eof(self) -> None:
+        """Say that nothing more will come."""
+        ...
+
+    def close(self) -> None:
+        """End the connection."""
+        ...
+
+    async def wait_closed(self) -> None:
+        """Wait until it has ended."""
+        ...
+
+
+OnConnection = Callable[[Reader, Writer], Awaitable[None]]
+"""Serves one connection. It may raise: the host closes that connection, and only that."""
+
+
+class Listener(Protocol):
+    """A port of a host that is listened on."""
+
+    @property
+    def address(self) -> str:
+        """The address that is really bound."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """The port that is really bound."""
+        ...
+
+    async def close(self) -> None:
+        """Stop listening; the port is free on the host when this returns. Open connections are closed."""
+        ...
+
+
+class Host(abc.ABC):
+    """One machine (or what serves as one), reached over one connection that is kept.
+
+    Paths on the host are relative to the home folder of its user. All methods may raise `HostUnreachable` and
+    `ConnectionLost`.
+    """
+
+    name: str
+    """`mongod.0`: the name in logs, results and errors."""
+
+    is_local: bool
+    """Whether its files are this machine's files, and its addresses this machine's addresses."""
+
+    @abc.abstractmethod
+    async def run(
+        self,
+        command: str,
+        *,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        no_output_s: float | None = None,
+        on_output: OnOutput | None = None,
+        keep_bytes: int = KEEP_BYTES,
+        tty: bool = False,
+        check: bool = True,
+    ) -> Result:
+        """Run shell text with bash in the home folder, and wait for its end.
+
+        `stdin` is all that the command can read (None: nothing). `env` is added to the environment, and never appears in a
+        list of processes; the text itself doesn't either. With `tty` the command gets a terminal (stderr then comes as stdout).
+        The end is the end of bash and of its output; a process that it left in the background goes on, and what
+        that writes after bash has ended is not waited for.
+
+        A command that is ended (past `timeout_s`, silent for `no_output_s`, or the caller is cancelled) is ended with its whole
+        process group: SIGTERM, `END_GRACE_S` later SIGKILL.
+
+        Raises:
+            CommandFailed: exit status not 0 (unless `check` is false).
+            CommandTimeout: past `timeout_s`; `NoOutput`: silent for `no_output_s`. Also when `check` is false.
+        """
+
+    @abc.abstractmethod
+    async def put(self, source: Path, target: str) -> None:
+        """Copy a file or folder to the host; permissions are kept, missing parent folders are made.
+
+        Where `target` is an existing folder or ends in `/`, a file goes into it under its own name. A folder `source` becomes
+        `target` (merged into it, where it exists).
+
+        Raises:
+            SourceMissing, TransferError
+        """
+
+    @abc.abstractmethod
+    async def get(self, source: str, target: Path) -> None:
+        """Copy a file or folder from the host; permissions are kept, missing parent folders are made.
+
+        Raises:
+            SourceMissing, TransferError
+        """
+
+    @abc.abstractmethod
+    async def write_file(self, path: str, content: bytes, *, mode: int = 0o644) -> None:
+        """Write a file at once: readers see the old content or the new. Missing parent folders are made.
+
+        The file never has wider permissions than `mode`, not even for a moment.
+
+        Raises:
+            TransferError
+        """
+
+    @abc.abstractmethod
+    async def listen(self, address: str, port: int, on_connection: OnConnection) -> Listener:
+        """Listen on a port of the host (0: any free one), and serve each connection that comes with `on_connection`.
+
+        Raises:
+            PortTaken: somebody has it; the message says who, where that can be seen.
+            HostError: the host bound another address than was asked.
+        """
+
+    @abc.abstractmethod
+    async def connect(self, address: str, port: int) -> tuple[Reader, Writer]:
+        """Connect to a port that the host can reach.
+
+        Raises:
+            HostError: refused, or no answer.
+        """
+
+    @abc.abstractmethod
+    def forward(self, address: str, port: int) -> AbstractAsyncContextManager[tuple[str, int]]:
+        """Give an address on this machine that leads to a port that the host can reach, for libraries that connect by themselves.
+
+        For a local host that is the address itself.
+        """
+
+    @abc.abstractmethod
+    async def close(self) -> None:
+        """End what still runs over this connection, and the connection."""
+

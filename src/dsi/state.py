@@ -1,0 +1,74 @@
+"""What a work directory remembers between two dsi processes: its `.dsi/` folder, which only its owner can read.
+
+Everything that dsi leaves on this machine while it runs lies in there, and all of it is JSON that a person can read.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dsi.errors import StateError
+
+
+class State:
+    """The `.dsi/` folder of one work directory."""
+
+    def __init__(self, work_directory: Path) -> None:
+        self.work_directory = work_directory.resolve()
+        self.folder = self.work_directory / ".dsi"
+
+    def make_folder(self) -> Path:
+        """Make the folder if need be, and give it."""
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        return self.folder
+
+    def read(self, name: str) -> Any:
+        """Give what was written under this name; None if nothing was.
+
+        Raises:
+            StateError: the file is there, but is no JSON.
+        """
+        path = self.folder / f"{name}.json"
+        try:
+            return json.loads(path.read_text())
+        except FileNotFoundError:
+            return None
+        except ValueError as problem:
+            raise StateError(f"{path} is no JSON any more ({problem}); run `dsi teardown`, or delete it") from problem
+
+    def write(self, name: str, value: Any) -> None:
+        """Keep a JSON value under this name; readers see the old one or the new, never half of it."""
+        path = self.make_folder() / f"{name}.json"
+        fresh = path.with_suffix(".new")
+        fresh.write_text(json.dumps(value, indent=1) + "\n")
+        fresh.replace(path)
+
+    def forget(self, name: str) -> None:
+        """Remove what was written under this name, if anything was."""
+        (self.folder / f"{name}.json").unlink(missing_ok=True)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the work directory: one dsi at a time changes what runs there. A dead holder's lock is free.
+
+        Raises:
+            StateError: another dsi holds it; the message has its pid.
+        """
+        path = self.make_folder() / "lock"
+        with path.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as problem:
+                file.seek(0)
+                holder = file.read().strip() or "unknown"
+                raise StateError(
+                    f"another dsi (process {holder}) is working in {self.work_directory}: wait for it, or end it"
+                ) from problem
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+            yield
