@@ -13,6 +13,7 @@
     ├── CommandFailed          a command's exit status wasn't 0 on one host or more; carries the results
     │   └── CommandTimeout     it was ended, since it took too long
     │       └── NoOutput       … or was silent too long
+    ├── SeveralFailed          different things went wrong on several hosts; carries the errors
     ├── ClusterError           a node didn't do what was asked; carries the last lines of its log
     ├── ProtocolError          a client of the dsisocket sent what is no JSON
     ├── InvalidCommand         it is JSON, but no command of ours
@@ -103,6 +104,14 @@ class NoOutput(CommandTimeout):
     what = "wrote no output for"
 
 
+class SeveralFailed(DsiError):
+    """Different things went wrong on several hosts. `errors` has each of them."""
+
+    def __init__(self, errors: Sequence[DsiError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("; ".join(str(error) for error in self.errors))
+
+
 class ClusterError(DsiError):
     """A node, or the cluster around it, didn't do what was asked."""
 
@@ -118,10 +127,15 @@ class ProtocolError(DsiError):
 
 
 class InvalidCommand(DsiError):
-    """A mapping that is no command. `path` is where in it (empty: the whole), `allowed` what could stand there."""
+    """A mapping that is no command.
 
-    def __init__(self, message: str, *, path: str = "", allowed: Sequence[str] = ()) -> None:
+    The message is what a client of the dsisocket gets; `detail` is the fuller text for files and logs (where there is
+    none, the message). `path` is where in the mapping (empty: the whole), `allowed` what could stand there.
+    """
+
+    def __init__(self, message: str, *, detail: str = "", path: str = "", allowed: Sequence[str] = ()) -> None:
         self.message = message
+        self.detail = detail or message
         self.path = path
         self.allowed = tuple(allowed)
         super().__init__(message)
@@ -132,7 +146,7 @@ class Interrupted(DsiError):
 
 
 def describe_failures(results: Sequence[Result]) -> str:
-    """`HOST: exit status N: LAST LINES OF STDERR` of each, joined by `; `, newlines shown as `\\n`; at most 4 KiB.
+    r"""`HOST: exit status N: LAST LINES OF STDERR` of each, joined by `; `, newlines shown as `\n`; at most 4 KiB.
 
     Where there is more than fits, each host gets the same share, cut at the front of its lines.
     """

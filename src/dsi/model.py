@@ -76,7 +76,7 @@ class Result:
     """What one shell command did on one host.
 
     `exit_status` is bash's: 128 + N for a process that signal N ended. `stdout` and `stderr` hold the last bytes
-    (as many as the caller asked to keep), decoded as UTF-8 with replacement characters; `cut` tells that there were more.
+    (as many as the caller asked to keep), decoded as UTF-8 with replacement characters; `cut`: there were more.
     """
 
     host: str

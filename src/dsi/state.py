@@ -31,6 +31,7 @@ class State:
 
         Raises:
             StateError: the file is there, but is no JSON.
+
         """
         path = self.folder / f"{name}.json"
         try:
@@ -57,6 +58,7 @@ class State:
 
         Raises:
             StateError: another dsi holds it; the message has its pid.
+
         """
         path = self.make_folder() / "lock"
         with path.open("a+") as file:

@@ -15,8 +15,8 @@ VERSION = 1
 class Timeline:
     """Writes events as they happen, each line whole, so that a run that dies leaves what it did.
 
-    A line has `time` (ISO 8601, UTC), `monotonic_s` (this machine's monotonic clock: the difference of two is exact), `event`, and
-    what else belongs to that event.
+    A line has `time` (ISO 8601, UTC), `monotonic_s` (this machine's monotonic clock: the difference of two is
+    exact), `event`, and what else belongs to that event.
     """
 
     def __init__(self, path: Path | None, time: clock.Clock = clock.SYSTEM) -> None:
@@ -42,7 +42,7 @@ class Timeline:
 
     @contextmanager
     def span(self, event: str, **fields: Any) -> Iterator[dict[str, Any]]:
-        """Write `EVENT_begin` now, and `EVENT_end` with `duration_s` and `error` (None: it went well) when the block ends.
+        """Write `EVENT_begin` now, and `EVENT_end` with `duration_s` and `error` (None: none) when the block ends.
 
         What the block puts into the mapping it gets is written with the end.
         """

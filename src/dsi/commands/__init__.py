@@ -1,0 +1,19 @@
+"""Commands: what hooks and the dsisocket can ask for."""
+
+from dsi.commands.context import Clusters, Context
+from dsi.commands.parse import COMMANDS, Command, parse
+from dsi.commands.targets import GROUPS, LOCALHOST, Scope, known_targets
+from dsi.commands.verbs import HOST_VERBS
+
+__all__ = [
+    "COMMANDS",
+    "GROUPS",
+    "HOST_VERBS",
+    "LOCALHOST",
+    "Clusters",
+    "Command",
+    "Context",
+    "Scope",
+    "known_targets",
+    "parse",
+]

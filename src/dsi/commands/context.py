@@ -1,0 +1,81 @@
+"""What a command gets to work with. Nobody reaches for globals."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from dsi import clock
+from dsi.hosts.base import Host
+from dsi.inventory import Inventory
+from dsi.model import Result, StreamName
+from dsi.timeline import Timeline
+
+Output = Callable[[str, StreamName, bytes], Awaitable[None]]
+"""Gets what the shell commands write, as it comes: host, stream, block."""
+
+
+class Clusters(Protocol):
+    """The clusters of `mongodb_setup.topology`, as far as commands need them."""
+
+    def ids(self) -> Mapping[str, Sequence[Host]]:
+        """The hosts behind each id of a node, shard, replica set or cluster."""
+        ...
+
+    async def restart(
+        self, *, clean_logs: bool = False, clean_db_dir: bool = False, nodes: Sequence[str] | None = None
+    ) -> Any:
+        """Stop and start what is named (None: everything); returns a report when it is whole again."""
+        ...
+
+    def url_on(self, host: Host) -> str | None:
+        """The connection string of the host's own node; None where it has none."""
+        ...
+
+
+async def _unheard(_host: str, _stream: StreamName, _block: bytes) -> None:
+    """Let output pass: the result keeps the end of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """Where commands run: the hosts and clusters there are, and where what they fetch goes.
+
+    `reports` is the folder of the running test or hook; `environment` is given to commands on the workload client;
+    `clusters` is None where there is no topology. `changing` is held by whoever changes the clusters as a whole.
+    """
+
+    work_directory: Path
+    inventory: Inventory
+    clusters: Clusters | None
+    timeline: Timeline
+    reports: Path
+    mongodb_url: str | None = None
+    mongo_dir: str = "mongodb"
+    output: Output = _unheard
+    environment: Mapping[str, str] = field(default_factory=dict)
+    clock: clock.Clock = clock.SYSTEM
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def shell(self, host: Host, text: str, env: Mapping[str, str] | None = None) -> Result:
+        """Run shell text on a host, with the environment that belongs there, its output going to `output`.
+
+        Raises:
+            CommandFailed: its exit status is not 0.
+
+        """
+        general = self.environment if host.name.startswith("workload_client.") else {}
+
+        async def forward(stream: StreamName, block: bytes) -> None:
+            await self.output(host.name, stream, block)
+
+        return await host.run(text, env={**general, **(env or {})}, on_output=forward)
+
+    def into(self, folder: str, environment: Mapping[str, str] | None = None) -> "Context":
+        """Give the same context with what is fetched going to a folder of `reports`, and more environment."""
+        return replace(
+            self,
+            reports=self.reports / folder,
+            environment={**self.environment, **(environment or {})},
+        )

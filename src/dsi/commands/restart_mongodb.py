@@ -1,0 +1,61 @@
+"""`restart_mongodb`: stops and starts clusters, or some of their nodes."""
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, StrictBool, model_validator
+
+from dsi.commands.context import Context
+from dsi.commands.targets import Scope
+from dsi.errors import InvalidCommand
+from dsi.model import Result
+from dsi.suggest import did_you_mean
+
+
+class RestartMongodb(BaseModel):
+    """A clean restart. It deletes only what it is asked to; `nodes` are ids of nodes, replica sets or clusters."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    needs_clusters: ClassVar[bool] = True
+
+    clean_logs: StrictBool = False
+    clean_db_dir: StrictBool = False
+    nodes: list[str] | None = None
+
+    @model_validator(mode="after")
+    def _whole_cluster_or_no_cleaning(self) -> "RestartMongodb":
+        if self.nodes is not None and self.clean_db_dir:
+            raise ValueError(
+                "nodes with clean_db_dir: true is refused, since the rest of the cluster keeps its data: "
+                "leave out one of them"
+            )
+        return self
+
+    def check(self, scope: Scope) -> None:
+        """Check what it names against what there is.
+
+        Raises:
+            InvalidCommand: an id that nothing has.
+
+        """
+        for name in self.nodes or ():
+            if name not in scope.ids:
+                known = sorted(scope.ids)
+                raise InvalidCommand(
+                    f'restart_mongodb: nodes: nothing in mongodb_setup.topology has the id "{name}"'
+                    f"{did_you_mean(name, known)}",
+                    path="restart_mongodb.nodes",
+                    allowed=known,
+                )
+
+    async def run(self, context: Context) -> list[Result]:
+        """Restart, and return when what was restarted is whole again."""
+        assert context.clusters is not None, "parse() refuses this command where there are no clusters"
+        async with context.changing:
+            fields: dict[str, Any] = self.model_dump(exclude_none=True)
+            with context.timeline.span("restart_mongodb", **fields) as ending:
+                report = await context.clusters.restart(
+                    clean_logs=self.clean_logs, clean_db_dir=self.clean_db_dir, nodes=self.nodes
+                )
+                ending["writes_refused_s"] = getattr(report, "writes_refused_s", None)
+        return []
