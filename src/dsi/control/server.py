@@ -1,0 +1,153 @@
+"""The dsisocket's server: a port of the workload client's host while a test runs, and who may be connected to it."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+
+from dsi import wire
+from dsi.config.models import Dsisocket
+from dsi.control.session import FLUSH_S, GONE, READ_BYTES, Execute, Session
+from dsi.errors import PortTaken
+from dsi.hosts.base import Host, Listener, Reader, Writer
+from dsi.timeline import Timeline
+
+GRACE_S = 2.0
+"""How long a command that runs at the test's end has to finish by itself: enough for a shell command that the workload
+sent with its last breath, and short beside a test."""
+
+_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  told apart, not bound
+
+
+class DsisocketServer:
+    """Serves any number of connections side by side, whichever listener they come from.
+
+    Each connection has a task of the server's own: a listener (and the SSH connection under it) may go away and another
+    come, and what runs goes on. `end` ends them all.
+    """
+
+    def __init__(self, execute: Execute, timeline: Timeline, settings: Dsisocket) -> None:
+        self._execute = execute
+        self._timeline = timeline
+        self._settings = settings
+        self._clients = itertools.count(1)
+        self._sessions: dict[asyncio.Task[None], Session] = {}
+        self._refusals: set[asyncio.Task[None]] = set()
+        self._ending = asyncio.Event()
+
+    async def serve(self, reader: Reader, writer: Writer) -> None:
+        """Serve one connection until its end; `Host.listen` calls this for each. Cancelling ends no conversation."""
+        if self._ending.is_set():
+            writer.close()
+        elif len(self._sessions) >= self._settings.max_connections:
+            await asyncio.wait({self._start_refusal(reader, writer)})
+        else:
+            await asyncio.wait({self._start_session(reader, writer)})
+
+    async def end(self) -> None:
+        """Start nothing more; give running commands `GRACE_S`, then cancel and answer them; close all connections.
+
+        No task is left when this returns. A cancelled command takes as long as its host needs to end it.
+        """
+        self._ending.set()
+        try:
+            for task, session in self._sessions.items():
+                if not session.busy:
+                    task.cancel()
+            await _wait(set(self._sessions), GRACE_S)
+        finally:
+            tasks = {*self._sessions, *self._refusals}
+            for task in tasks:
+                task.cancel()
+            await _wait(tasks)
+
+    def _start_session(self, reader: Reader, writer: Writer) -> asyncio.Task[None]:
+        client = next(self._clients)
+        session = Session(
+            client,
+            reader,
+            writer,
+            execute=self._execute,
+            timeline=self._timeline,
+            max_line_bytes=self._settings.max_line_bytes,
+            ending=self._ending,
+        )
+        task = _start(session.run(), f"dsisocket client {client}")
+        self._sessions[task] = session
+        task.add_done_callback(self._sessions.pop)
+        return task
+
+    def _start_refusal(self, reader: Reader, writer: Writer) -> asyncio.Task[None]:
+        limit = self._settings.max_connections
+        message = f"Too many connections: {limit} are open, and test_control.dsisocket.max_connections allows no more"
+        task = _start(_refuse(reader, writer, message), "dsisocket refusal")
+        self._refusals.add(task)
+        task.add_done_callback(self._refusals.discard)
+        return task
+
+
+def _start(coroutine: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+    return asyncio.create_task(coroutine, name=name)
+
+
+async def _wait(tasks: set[asyncio.Task[None]], timeout_s: float | None = None) -> None:
+    if tasks:
+        await asyncio.wait(tasks, timeout=timeout_s)
+
+
+async def _refuse(reader: Reader, writer: Writer, message: str) -> None:
+    """Send one line and close.
+
+    The client has a moment to close first: closing on unread input is a reset, and it might never see the line.
+    """
+    try:
+        with suppress(*GONE):
+            async with asyncio.timeout(FLUSH_S):
+                writer.write(wire.encode_reply(wire.Code.EXECUTION_ERROR, message))
+                await writer.drain()
+                writer.write_eof()
+                while await reader.read(READ_BYTES):
+                    pass
+    finally:
+        writer.close()
+
+
+def client_address(address: str, port: int) -> str:
+    """Give what a program on the same host connects to (`DSI_SOCKET`): `127.0.0.1:27007`, `[::1]:27007`.
+
+    Where all addresses are bound, it is the loopback address of that kind.
+    """
+    address = _ANY_ADDRESS.get(address, address)
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+async def _listen(host: Host, settings: Dsisocket, server: DsisocketServer) -> Listener:
+    try:
+        return await host.listen(settings.bind_addr, settings.port, server.serve)
+    except PortTaken as problem:
+        raise PortTaken(
+            problem.host,
+            f"the dsisocket can't listen on {client_address(settings.bind_addr, settings.port)}: {problem.message}; "
+            "end what listens there, or set test_control.dsisocket.port (or bind_addr) to another",
+        ) from problem
+
+
+@asynccontextmanager
+async def open_dsisocket(host: Host, settings: Dsisocket, execute: Execute, timeline: Timeline) -> AsyncIterator[str]:
+    """Listen on the workload client while the block runs; gives the address that clients connect to.
+
+    At the end running commands get `GRACE_S`, then are ended; the port is closed and free before the block is left.
+
+    Raises:
+        PortTaken: the message has host, port and what to change.
+        HostUnreachable, ConnectionLost
+    """
+    server = DsisocketServer(execute, timeline, settings)
+    listener = await _listen(host, settings, server)
+    try:
+        yield client_address(listener.address, listener.port)
+    finally:
+        try:
+            await server.end()
+        finally:
+            await listener.close()

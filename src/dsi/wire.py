@@ -1,0 +1,205 @@
+r"""The dsisocket's bytes ⇄ messages. Pure: no I/O, no clock. The protocol is described in docs/dsisocket.md.
+
+decoder = Decoder()
+for message in decoder.feed(b'{"on_all_hosts": {"exec": "true"}}\n'):
+    ...                                   # a Request, or a Malformed
+encode_reply(Code.OK)                     # b'{"status_code": 0, …}\n'
+"""
+
+import enum
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from dsi.errors import MAX_MESSAGE_BYTES
+
+MAX_LINE_BYTES = 1 << 20
+
+
+class Code(enum.Enum):
+    """Every status that a reply can have: number, meaning, and whether the command definitely did not happen.
+
+    "A definite error means that the requested operation definitely did not (and never will) happen" (Maelstrom). The
+    table in docs/dsisocket.md is made from here.
+    """
+
+    OK = (0, "The command succeeded on every host.", False)
+    JSON_ERROR = (1, "The line is no JSON. The message is that of Python's `json`; its columns count characters.", True)
+    EXECUTION_ERROR = (2, "It is JSON, but no valid command (nothing was run), or the command failed.", False)
+
+    def __init__(self, number: int, meaning: str, definite: bool) -> None:
+        self.number = number
+        self.meaning = meaning
+        self.definite = definite
+
+
+OK_MESSAGE = "I think the command might have succeeded."
+"""What the original document promises for each success."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One JSON value that a client sent: as Python's `json` reads it, and as the client wrote it.
+
+    The value of a line that is JSON but no object (a list, a number) is not a mapping: it is no command.
+    """
+
+    value: Any
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A line that is no JSON, and why, in the words of Python's `json`."""
+
+    message: str
+
+
+Message = Request | Malformed
+
+_BLANK = b" \t\r"
+_OUTSIDE = re.compile(rb'["{}]')
+_INSIDE = re.compile(rb'["\\]')
+
+
+class Decoder:
+    """Cuts what one client sends into messages. However the bytes are cut, the messages are the same.
+
+    A command ends at the closing brace that makes the bytes since the last command one valid JSON object, or else at
+    the newline, or at the end of the input. A newline always ends a line, also within a string; blank lines are nothing.
+
+    Memory is bounded by `max_line_bytes`, and time is linear: a JSON text that is an object ends where its braces first
+    balance, so each line is parsed there, once, and (if that was no object) once more at its newline.
+    """
+
+    def __init__(self, max_line_bytes: int = MAX_LINE_BYTES) -> None:
+        self._max_line_bytes = max_line_bytes
+        self._skipping = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._line = bytearray()  # all since the last command
+        self._depth = 0
+        self._in_string = False
+        self._escaped = False
+        self._may_be_object = True
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """Give the messages that `data` completes, each when it is asked for: take them all before more is fed."""
+        start = 0
+        while (newline := data.find(b"\n", start)) >= 0:
+            yield from self._take(data, start, newline)
+            yield from self._end_line()
+            start = newline + 1
+        yield from self._take(data, start, len(data))
+
+    def finish(self) -> Iterator[Message]:
+        """Give what the end of the client's input completes."""
+        return self._end_line()
+
+    def _take(self, data: bytes, start: int, stop: int) -> Iterator[Message]:
+        """Add data[start:stop], which has no newline, to the line; give each object that ends in it."""
+        while start < stop and not self._skipping:
+            limit = min(stop, start + self._max_line_bytes - len(self._line))
+            end = self._find_end(data, start, limit)
+            self._line += data[start : end or limit]
+            if end is not None:
+                start = end
+                yield from self._try_object()
+            elif limit < stop:
+                self._begin()
+                self._skipping = True
+                yield Malformed(
+                    f"Line longer than {self._max_line_bytes} bytes (max_line_bytes), skipped to its newline"
+                )
+            else:
+                return
+
+    def _try_object(self) -> Iterator[Message]:
+        message = _parse(bytes(self._line))
+        if isinstance(message, Request):
+            self._begin()
+            yield message
+        else:
+            self._may_be_object = False  # what begins with balanced braces that are no object never becomes one
+
+    def _end_line(self) -> Iterator[Message]:
+        line = bytes(self._line).removesuffix(b"\r")
+        self._begin()
+        self._skipping = False
+        if line.strip(_BLANK):
+            yield _parse(line)
+
+    def _find_end(self, data: bytes, start: int, stop: int) -> int | None:
+        """Give the place after the brace in data[start:stop] that closes what the line's first one opened."""
+        at = start
+        if self._may_be_object and self._depth == 0:
+            at = self._find_brace(data, start, stop)
+        while self._may_be_object and at < stop:
+            if self._escaped:
+                self._escaped = False
+                at += 1
+                continue
+            mark = (_INSIDE if self._in_string else _OUTSIDE).search(data, at, stop)
+            if mark is None:
+                return None
+            at = mark.end()
+            if self._pass(mark[0]):
+                return at
+        return None
+
+    def _find_brace(self, data: bytes, start: int, stop: int) -> int:
+        """Give the place of the first byte that is not blank; if that is no opening brace, the line is no object."""
+        while start < stop and data[start] in _BLANK:
+            start += 1
+        self._may_be_object = start == stop or data[start : start + 1] == b"{"
+        return start
+
+    def _pass(self, mark: bytes) -> bool:
+        """Go past a mark; tell whether it closes the outermost brace."""
+        match mark:
+            case b'"':
+                self._in_string = not self._in_string
+            case b"\\":
+                self._escaped = True
+            case b"{":
+                self._depth += 1
+            case b"}":
+                self._depth -= 1
+        return self._depth == 0
+
+
+def _parse(line: bytes) -> Message:
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as problem:
+        char = len(line[: problem.start].decode())
+        byte = f"byte 0x{line[problem.start]:02x}, {problem.reason}"
+        return Malformed(f"Not UTF-8 ({byte}): line 1 column {char + 1} (char {char})")
+    try:
+        return Request(json.loads(text), text)
+    except (ValueError, RecursionError) as problem:  # a number of 5,000 digits is a plain ValueError
+        return Malformed(str(problem))
+
+
+def encode_reply(code: Code, message: str = OK_MESSAGE) -> bytes:
+    r"""Write one reply: one line of ASCII (other characters as `\uXXXX`, so that any terminal and locale can show it).
+
+    The message's newlines are shown as `\n`; of more than `MAX_MESSAGE_BYTES` the beginning is kept.
+    """
+    shown = message.replace("\n", "\\n").encode(errors="backslashreplace")[:MAX_MESSAGE_BYTES].decode(errors="ignore")
+    return json.dumps({"status_code": code.number, "status": code.name, "message": shown}).encode() + b"\n"
+
+
+def codes_table() -> str:
+    """Write the table of codes in Markdown, as it stands in docs/dsisocket.md."""
+    rows = [
+        "| `status_code` | `status` | meaning | the command definitely did not happen |",
+        "| --- | --- | --- | --- |",
+    ]
+    rows += [
+        f"| {code.number} | `{code.name}` | {code.meaning} | {'yes' if code.definite else 'no'} |" for code in Code
+    ]
+    return "\n".join(rows) + "\n"
