@@ -10,6 +10,7 @@
     │   ├── PortTaken          somebody else listens there
     │   └── TransferError      a file or folder couldn't be copied
     │       └── SourceMissing  because it isn't there
+    ├── ReportError            a file of the reports couldn't be written: the disk is full, say
     ├── CommandFailed          a command's exit status wasn't 0 on one host or more; carries the results
     │   └── CommandTimeout     it was ended, since it took too long
     │       └── NoOutput       … or was silent too long
@@ -45,6 +46,10 @@ class Preflight(DsiError):
 
 class StateError(DsiError):
     """The work directory's `.dsi/` is in use by another dsi, or can't be read."""
+
+
+class ReportError(DsiError):
+    """A file of the reports couldn't be written."""
 
 
 class HostError(DsiError):
@@ -143,6 +148,18 @@ class InvalidCommand(DsiError):
 
 class Interrupted(DsiError):
     """The user asked to stop."""
+
+
+def raise_together(failures: Sequence[DsiError]) -> None:
+    """Raise the failures as one error; nothing where there are none."""
+    if not failures:
+        return
+    if len(failures) == 1:
+        raise failures[0]
+    results = [result for failure in failures if type(failure) is CommandFailed for result in failure.results]
+    if len(results) == len(failures):
+        raise CommandFailed(results)
+    raise SeveralFailed(failures)
 
 
 def describe_failures(results: Sequence[Result]) -> str:

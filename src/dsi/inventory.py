@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from dsi.errors import CommandFailed, DsiError, Preflight, SeveralFailed
+from dsi.errors import DsiError, Preflight, raise_together
 from dsi.hosts.base import Host
 from dsi.model import HostEntry, Role
 
@@ -116,15 +116,3 @@ async def on_each(groups: Sequence[Sequence[Host]], action: Callable[[Host], Awa
         for group in groups:
             tasks.create_task(one_after_another(group))
     raise_together([failures[host.name] for group in groups for host in group if host.name in failures])
-
-
-def raise_together(failures: Sequence[DsiError]) -> None:
-    """Raise the failures as one error; nothing where there are none."""
-    if not failures:
-        return
-    if len(failures) == 1:
-        raise failures[0]
-    results = [result for failure in failures if type(failure) is CommandFailed for result in failure.results]
-    if len(results) == len(failures):
-        raise CommandFailed(results)
-    raise SeveralFailed(failures)

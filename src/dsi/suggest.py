@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 def closest(word: str, known: Iterable[str]) -> str | None:
     """Give the known word that is most like this one; None where none is."""
-    return next(iter(get_close_matches(word, list(known), n=1, cutoff=0.7)), None)
+    return next(iter(get_close_matches(word, list(known), n=1, cutoff=0.6)), None)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -4,16 +4,20 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+import structlog
 
 from dsi import clock
+
+log = structlog.get_logger()
 
 VERSION = 1
 """Of the form of a line; stands in the first one."""
 
 
 class Timeline:
-    """Writes events as they happen, each line whole, so that a run that dies leaves what it did.
+    """Writes events as they happen (path None: keeps them), each line whole, so that a run that dies leaves what it did.
 
     A line has `time` (ISO 8601, UTC), `monotonic_s` (this machine's monotonic clock: the difference of two is
     exact), `event`, and what else belongs to that event.
@@ -21,10 +25,10 @@ class Timeline:
 
     def __init__(self, path: Path | None, time: clock.Clock = clock.SYSTEM) -> None:
         self._clock = time
-        self._file = None
+        self._file: TextIO | None = None
         self.events: list[dict[str, Any]] = []
         if path is not None:
-            self._file = path.open("a", encoding="utf-8", buffering=1)
+            self.move_to(path)
         self.add("timeline", version=VERSION)
 
     def add(self, event: str, **fields: Any) -> dict[str, Any]:
@@ -36,9 +40,15 @@ class Timeline:
             **fields,
         }
         self.events.append(line)
-        if self._file is not None:
-            self._file.write(json.dumps(line, default=str, ensure_ascii=False) + "\n")
+        self._write(line)
         return line
+
+    def move_to(self, path: Path) -> None:
+        """Write to this file from now on, beginning with what has happened so far."""
+        self.close()
+        self._file = path.open("a", encoding="utf-8", buffering=1)
+        for line in self.events:
+            self._write(line)
 
     @contextmanager
     def span(self, event: str, **fields: Any) -> Iterator[dict[str, Any]]:
@@ -58,6 +68,14 @@ class Timeline:
         finally:
             duration_s = round(self._clock.monotonic_s() - begun_s, 6)
             self.add(f"{event}_end", **fields, **more, duration_s=duration_s, error=error)
+
+    def _write(self, line: dict[str, Any]) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.write(json.dumps(line, default=str, ensure_ascii=False) + "\n")
+        except OSError as problem:  # a full disk must not break what is being recorded; memory still has it
+            log.error("the timeline can't be written", error=problem.strerror, event_lost=line["event"])
 
     def close(self) -> None:
         """Close the file."""

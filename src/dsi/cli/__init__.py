@@ -1,6 +1,71 @@
-"""The command line."""
+"""The command line: one file per subcommand, loaded when it is called, so that `dsi --help` answers at once."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, Final
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from dsi import __version__
+
+SUBCOMMANDS: Final = {
+    "demo": "See it work: a replica set on this machine, a workload, and a restart in the middle of it.",
+    "run": "Run every stage whose file is there, then end what was started.",
+    "bootstrap": "Copy the canned configurations that bootstrap.yml names.",
+    "provision": "Bring the hosts up, or check that one can log in on them.",
+    "workload-setup": "Install what the tests need.",
+    "mongodb-setup": "Put MongoDB on the hosts and start the clusters.",
+    "test-control": "Run the tests.",
+    "teardown": "End what dsi has started.",
+    "validate": "Check the configuration; no host is touched.",
+    "config": "Show a value of the configuration, and where it comes from.",
+    "conn": "Open a shell on a host, or run a command on several.",
+}
+"""Every subcommand and what it does. `NAME` is in `dsi/cli/NAME.py` as the function `command`."""
 
 
-def main() -> None:
-    """Run `dsi`."""
-    raise SystemExit("dsi: not built yet")
+class _Subcommands(TyperGroup):
+    """Knows the subcommands by name, and loads only the one that is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Give the names, in the order of help."""
+        return list(SUBCOMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Give what help needs of a subcommand: its name and what it does."""
+        return TyperCommand(cmd_name, help=SUBCOMMANDS[cmd_name]) if cmd_name in SUBCOMMANDS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Give the subcommand that is to be run, whole."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, _load(name) if name and command else command, rest
+
+
+def _load(name: str) -> Any:
+    module = import_module(f"dsi.cli.{name.replace('-', '_')}")
+    subcommand = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    subcommand.command(name, help=SUBCOMMANDS[name])(module.command)
+    return typer.main.get_command(subcommand)
+
+
+app = typer.Typer(cls=_Subcommands, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dsi {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", help="Show the version.", callback=_show_version, is_eager=True),
+) -> None:
+    """Deploy MongoDB clusters, test them on real hosts, and let the running workload command the cluster."""
+
+
+def main(arguments: Sequence[str] | None = None) -> Any:
+    """Run `dsi`; without arguments those of this process."""
+    return app(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="dsi")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from dsi import clock
+from dsi.clock import SYSTEM, Clock
 from dsi.hosts.base import Host
 from dsi.inventory import Inventory
 from dsi.model import Result, StreamName
@@ -55,7 +55,7 @@ class Context:
     mongo_dir: str = "mongodb"
     output: Output = _unheard
     environment: Mapping[str, str] = field(default_factory=dict)
-    clock: clock.Clock = clock.SYSTEM
+    clock: Clock = SYSTEM
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def shell(self, host: Host, text: str, env: Mapping[str, str] | None = None) -> Result:
@@ -74,8 +74,8 @@ class Context:
 
     def into(self, folder: str, environment: Mapping[str, str] | None = None) -> "Context":
         """Give the same context with what is fetched going to a folder of `reports`, and more environment."""
-        return replace(
-            self,
-            reports=self.reports / folder,
-            environment={**self.environment, **(environment or {})},
-        )
+        return replace(self.with_environment(environment or {}), reports=self.reports / folder)
+
+    def with_environment(self, environment: Mapping[str, str]) -> "Context":
+        """Give the same context with more environment for commands on the workload client."""
+        return replace(self, environment={**self.environment, **environment})

@@ -15,7 +15,7 @@ from dsi.wire import Code
 
 log = structlog.get_logger()
 
-Execute = Callable[[Any], Awaitable[None]]
+Execute = Callable[[Any], Awaitable[object]]
 """Checks one command (a JSON object) when it is called, and runs it when it is awaited.
 
 What it raises becomes the reply: `InvalidCommand` its message, any other `DsiError` its text. A command that is refused

@@ -41,7 +41,7 @@ class UploadFiles(RootModel[list[CopySpec]]):
     async def run(self, context: Context, host: Host) -> None:
         """Copy to one host."""
         for spec in self.root:
-            await host.put(context.work_directory / os.path.expanduser(spec.source), spec.target)
+            await host.put(_local(spec.source, context), spec.target)
 
 
 class UploadRepoFiles(RootModel[list[CopySpec]]):
@@ -56,7 +56,7 @@ class UploadRepoFiles(RootModel[list[CopySpec]]):
 class RetrieveFiles(RootModel[list[RetrieveSpec]]):
     """Copies files or folders from the host to `reports/<test id or hook>/<host>/<target>`.
 
-    A source that isn't there is a warning: after a failure some files are missing, and the others are wanted all the more.
+    A source that isn't there is a warning: after a failure some files are missing, and the others wanted all the more.
     """
 
     async def run(self, context: Context, host: Host) -> None:
@@ -68,6 +68,10 @@ class RetrieveFiles(RootModel[list[RetrieveSpec]]):
             except SourceMissing as missing:
                 context.timeline.add("warning", host=host.name, message=str(missing))
                 log.warning("nothing to retrieve", host=host.name, source=spec.source)
+
+
+def _local(source: str, context: Context) -> Path:
+    return context.work_directory / Path(source).expanduser()
 
 
 def _find(source: str, context: Context, host: Host) -> Path:

@@ -1,0 +1,36 @@
+"""`dsi conn`."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dsi import provisioning
+from dsi.cli.launch import WorkDirectory, guarded
+from dsi.model import StreamName
+from dsi.report.plain import PlainProgress
+from dsi.stages.conn import entries_named, run_on
+from dsi.stages.load import load
+from dsi.stages.session import Session
+
+Names = Annotated[list[str], typer.Argument(metavar="HOST…", help="mongod.0, md.0, md (all of them), wc …")]
+Text = Annotated[str | None, typer.Option("--command", "-c", help="Run this on each, instead of opening a shell.")]
+
+
+def command(names: Names, work_dir: WorkDirectory = Path(), text: Text = None) -> None:
+    """Open a shell on a host (plain ssh, or nsenter for a local host), or run a command on several."""
+    session = Session(work_dir, PlainProgress())
+    entries = guarded(lambda: entries_named(load(work_dir), names))
+    if text is not None:
+        raise typer.Exit(guarded(lambda: asyncio.run(run_on(session, entries, text, _print))))
+    arguments = guarded(lambda: provisioning.shell_argv(entries[0], session.state))
+    os.execvp(arguments[0], arguments)  # noqa: S606  the person's own shell takes our place
+
+
+async def _print(host: str, stream: StreamName, block: bytes) -> None:
+    out = sys.stdout if stream == "stdout" else sys.stderr
+    for line in block.decode(errors="replace").splitlines():
+        print(f"{host}: {line}", file=out, flush=True)

@@ -1,0 +1,114 @@
+"""From the command line into asyncio and back: the display, the log, Ctrl-C, and which error is which exit status."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import structlog
+import typer
+from rich.console import Console
+
+from dsi.errors import ConfigError, DsiError
+from dsi.report.live import LiveProgress
+from dsi.report.plain import PlainProgress
+from dsi.report.progress import Progress
+from dsi.stages.session import Session
+
+T = TypeVar("T")
+
+WorkDirectory = Annotated[
+    Path, typer.Option("--work-dir", "-C", help="The work directory.", file_okay=False, exists=True, resolve_path=True)
+]
+
+CONFIGURATION_WRONG = 2
+BROKEN = 3
+INTERRUPTED = 130
+
+console = Console(stderr=True)
+"""Where people look: the log, the display and the tables. Standard output is for what programs read."""
+
+
+def launch(work_directory: Path, work: Callable[[Session], Awaitable[T]], *, tied: bool = False) -> T:
+    """Do the work of a subcommand in a work directory, with the log and a display.
+
+    Raises:
+        typer.Exit: 2 the configuration is wrong, 3 something broke, 130 interrupted; the message has been printed.
+    """
+    start_log()
+    progress: Progress = LiveProgress(console) if console.is_terminal else PlainProgress()
+
+    async def in_session() -> T:
+        async with Session(work_directory, progress, tied=tied) as session:
+            return await work(session)
+
+    try:
+        return guarded(lambda: _with_signals(in_session()))
+    finally:
+        progress.close()
+
+
+def guarded(work: Callable[[], T]) -> T:
+    """Do something; an error that dsi raises on purpose is printed and becomes an exit status."""
+    try:
+        return work()
+    except ConfigError as problem:
+        fail(str(problem), CONFIGURATION_WRONG)
+    except DsiError as problem:
+        fail(str(problem), BROKEN)
+    except OSError as problem:
+        where = f"{problem.filename}: " if problem.filename else ""
+        fail(f"{where}{problem.strerror or problem}", BROKEN)
+    except asyncio.CancelledError:
+        fail("interrupted", INTERRUPTED)
+
+
+def fail(message: str, exit_status: int) -> Any:
+    """Print an error and leave.
+
+    Raises:
+        typer.Exit
+    """
+    style = "red" if console.is_terminal else None
+    console.print(f"dsi: {message}", style=style, markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(exit_status)
+
+
+def start_log() -> None:
+    """Have log lines printed above the display, or plainly where there is no terminal."""
+    colors = console.is_terminal
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+            structlog.processors.ExceptionPrettyPrinter(file=sys.stderr),
+            structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0),
+        ],
+        logger_factory=lambda *_: _ConsoleLogger(),
+        cache_logger_on_first_use=False,
+    )
+
+
+class _ConsoleLogger:
+    """Prints on the console that the display is on, so that the two don't overwrite each other."""
+
+    def msg(self, message: str) -> None:
+        console.out(message, highlight=False)
+
+    log = debug = info = warn = warning = error = critical = exception = msg
+
+
+def _with_signals(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine; each Ctrl-C, SIGTERM or SIGHUP cancels it: the first ends it in good order, the second at once."""
+
+    async def main() -> T:
+        task = asyncio.current_task()
+        assert task is not None, "asyncio.run() runs a task"
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, task.cancel)
+        return await work
+
+    return asyncio.run(main())

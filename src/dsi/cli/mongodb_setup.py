@@ -1,0 +1,11 @@
+"""`dsi mongodb-setup`."""
+
+from pathlib import Path
+
+from dsi.cli.launch import WorkDirectory, launch
+from dsi.stages.mongodb_setup import mongodb_setup
+
+
+def command(work_dir: WorkDirectory = Path()) -> None:
+    """Install MongoDB on the hosts, and start the clusters of the topology."""
+    launch(work_dir, mongodb_setup)

@@ -1,0 +1,11 @@
+"""`dsi provision`."""
+
+from pathlib import Path
+
+from dsi.cli.launch import WorkDirectory, launch
+from dsi.stages.provision import provision
+
+
+def command(work_dir: WorkDirectory = Path()) -> None:
+    """Get the hosts, and write infrastructure_provisioning.out.yml."""
+    launch(work_dir, provision)

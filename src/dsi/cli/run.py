@@ -1,0 +1,31 @@
+"""`dsi run`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dsi.cli.launch import WorkDirectory, launch
+from dsi.cli.show import Ending
+from dsi.cli.test_control import OriginalExitStatus
+from dsi.stages.run import run
+from dsi.stages.session import Session
+
+Keep = Annotated[bool, typer.Option("--keep", help="Leave hosts and clusters up; `dsi teardown` ends them.")]
+
+
+def command(
+    work_dir: WorkDirectory = Path(), keep: Keep = False, original_exit_status: OriginalExitStatus = False
+) -> None:
+    """Run every stage whose file is there, then teardown."""
+    ending = run_in(work_dir, keep=keep)
+    raise typer.Exit(ending.show(original_exit_status=original_exit_status))
+
+
+def run_in(work_directory: Path, *, keep: bool = False) -> Ending:
+    """Run the whole lifecycle; local hosts die with this process, unless they are to be kept."""
+
+    async def whole(session: Session) -> Ending:
+        return Ending(session, await run(session, keep=keep))
+
+    return launch(work_directory, whole, tied=not keep)

@@ -1,0 +1,42 @@
+"""The end of a run, for the person who waited for it."""
+
+from pathlib import Path
+
+from dsi.cli.launch import console
+from dsi.report.table import print_restarts, print_tests
+from dsi.runner import TaskOutcome, TestOutcome
+from dsi.stages.session import Session
+
+
+class Ending:
+    """What is to be shown of a session once its display is gone."""
+
+    def __init__(self, session: Session, outcome: TaskOutcome | None) -> None:
+        self.outcome = outcome
+        self.events = session.timeline.events
+        self.reports = session.reports
+
+    def show(self, *, original_exit_status: bool) -> int:
+        """Print the tables, and give the exit status."""
+        if self.outcome is None:
+            return 0
+        print_tests(console, [(test.id, test.status, test.duration_s, _why(test)) for test in self.outcome.tests])
+        print_restarts(console, self.events)
+        for note in self.outcome.notes:
+            console.print(f"post_task failed: {note}", markup=False, soft_wrap=True)
+        if self.outcome.error:
+            console.print(f"dsi: an error stopped the task: {self.outcome.error}", markup=False, soft_wrap=True)
+        if self.reports is not None:
+            console.print(f"reports: {_short(self.reports)}", markup=False, soft_wrap=True)
+        return self.outcome.exit_status(original=original_exit_status)
+
+
+def _why(test: TestOutcome) -> str:
+    return "; ".join(part for part in (test.reason, *test.notes) if part)
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,11 @@
+"""`dsi teardown`."""
+
+from pathlib import Path
+
+from dsi.cli.launch import WorkDirectory, launch
+from dsi.stages.teardown import teardown
+
+
+def command(work_dir: WorkDirectory = Path()) -> None:
+    """End what dsi has started; on hosts that it didn't make nothing is deleted."""
+    launch(work_dir, teardown)

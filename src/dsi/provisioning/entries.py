@@ -1,0 +1,37 @@
+"""Lists of hosts as configured → listings with names."""
+
+from dsi.config.models import HostLists, InfrastructureProvisioning, TfVars
+from dsi.model import ROLES, HostEntry, Role
+
+
+def entries_of(lists: HostLists, tfvars: TfVars) -> list[HostEntry]:
+    """Give every listed host in order; user and key come from `tfvars` where a listing has none of its own."""
+    return [
+        HostEntry(
+            role=role,
+            index=index,
+            public_ip=host.public_ip,
+            private_ip=host.private_ip or host.public_ip,
+            ssh_user=host.ssh_user or tfvars.ssh_user,
+            ssh_port=host.ssh_port,
+            ssh_key_file=host.ssh_key_file or tfvars.ssh_key_file,
+            home=host.home,
+        )
+        for role in ROLES
+        for index, host in enumerate(getattr(lists, role))
+    ]
+
+
+def counts(settings: InfrastructureProvisioning) -> dict[Role, int]:
+    """Give how many hosts of each kind there are, or will be."""
+    if settings.out is not None:
+        return {role: len(getattr(settings.out, role)) for role in ROLES}
+    if settings.provider == "static":
+        return {role: len(getattr(settings.hosts, role)) for role in ROLES}
+    tfvars = settings.tfvars
+    return {
+        "mongod": tfvars.mongod_instance_count,
+        "mongos": tfvars.mongos_instance_count,
+        "configsvr": tfvars.configsvr_instance_count,
+        "workload_client": tfvars.workload_instance_count,
+    }

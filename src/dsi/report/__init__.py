@@ -1,0 +1,1 @@
+"""What came out, shown to people and written for programs."""

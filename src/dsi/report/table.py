@@ -1,0 +1,54 @@
+"""The short table at the end of a run."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+STYLES = {"passed": "green", "failed": "red", "error": "red", "interrupted": "yellow", "not run": "yellow"}
+
+
+def print_tests(console: Console, rows: Iterable[tuple[str, str, float, str]]) -> None:
+    """Print the tests: id, outcome, duration in seconds, and why it didn't pass."""
+    table = Table(title="tests", title_justify="left")
+    for heading in ("test", "outcome", "duration", "why"):
+        table.add_column(heading, justify="right" if heading == "duration" else "left", overflow="fold")
+    for name, status, duration_s, reason in rows:
+        table.add_row(name, f"[{STYLES.get(status, '')}]{status}[/]", f"{duration_s:.1f} s", _plain(reason))
+    console.print(table)
+
+
+def print_restarts(console: Console, events: Sequence[Mapping[str, Any]]) -> None:
+    """Print each restart of the cluster that the timeline knows: how long it took, and how long writes were refused."""
+    restarts = [event for event in events if event["event"] == "restart_mongodb_end"]
+    if not restarts:
+        return
+    table = Table(title="restarts of the cluster", title_justify="left")
+    for heading in ("at", "what", "restart took", "writes refused"):
+        table.add_column(heading, justify="right" if "took" in heading or "refused" in heading else "left")
+    for event in restarts:
+        table.add_row(
+            str(event["time"])[11:19],
+            _what(event),
+            f"{event['duration_s']:.1f} s",
+            _seconds(event.get("writes_refused_s")),
+        )
+    console.print(table)
+
+
+def _what(event: Mapping[str, Any]) -> str:
+    if event["error"]:
+        return "failed"
+    cleaned = [word for word in ("clean_db_dir", "clean_logs") if event.get(word)]
+    return ", ".join([*(event.get("nodes") or ["all nodes"]), *cleaned])
+
+
+def _seconds(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {seconds:.1f} s" for name, seconds in value.items())
+    return f"{value:.1f} s" if isinstance(value, int | float) else "not known"
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")

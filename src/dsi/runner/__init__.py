@@ -1,0 +1,21 @@
+"""One task: hooks → tests → hooks, unwound in good order whatever happens."""
+
+from dsi.runner.hooks import HookFailed, run_hook
+from dsi.runner.outcome import Status, TaskOutcome, TestOutcome
+from dsi.runner.plan import Hook, HookCommand, TaskPlan, TestPlan
+from dsi.runner.task import Check, Companion, TaskRunner
+
+__all__ = [
+    "Check",
+    "Companion",
+    "Hook",
+    "HookCommand",
+    "HookFailed",
+    "Status",
+    "TaskOutcome",
+    "TaskPlan",
+    "TaskRunner",
+    "TestOutcome",
+    "TestPlan",
+    "run_hook",
+]

@@ -1,0 +1,46 @@
+"""What a task will do, all of it read and checked before it begins."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dsi.commands import Command
+from dsi.config.models import Test
+
+
+@dataclass(frozen=True)
+class HookCommand:
+    """One command of a hook; `path` is where it stands in the configuration."""
+
+    path: str
+    raw: Any
+    command: Command
+
+
+Hook = Sequence[HookCommand]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestPlan:
+    """One test with the hooks that surround it, each in the order in which its commands run.
+
+    `during_test` has the second after the start of `cmd` at which each command is due.
+    """
+
+    test: Test
+    pre_test: Hook = ()
+    during_test: Sequence[tuple[int, HookCommand]] = ()
+    post_test: Hook = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskPlan:
+    """A task: its tests in order, and what surrounds them. Times are in seconds."""
+
+    tests: Sequence[TestPlan]
+    pre_task: Hook = ()
+    between_tests: Hook = ()
+    post_task: Hook = ()
+    no_output_s: float = 5400
+    delay_s: float = 0
+    name: str = field(default="")

@@ -1,0 +1,83 @@
+"""The test's own command: started, listened to, and ended."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from dsi.config.models import Test
+from dsi.errors import ReportError
+from dsi.hosts.base import Host
+from dsi.model import Result, StreamName
+from dsi.report.progress import Progress
+
+
+class OutputLog(AbstractContextManager["OutputLog"]):
+    """`test_output.log`: what `cmd` writes, as it comes, and at the end how it ended."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: BinaryIO | None = None
+        self._last = b"\n"
+
+    def __enter__(self) -> Self:
+        """Open the file."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._path.open("wb", buffering=0)
+        return self
+
+    def write(self, block: bytes) -> None:
+        """Write a block.
+
+        Raises:
+            ReportError: the disk is full, say.
+
+        """
+        assert self._file is not None, "used outside `with`"
+        try:
+            rest = memoryview(block)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as problem:
+            raise ReportError(
+                f"{self._path} can't be written: {problem.strerror}; what came before is kept"
+            ) from problem
+        self._last = block[-1:] or self._last
+
+    def end(self, exit_status: int | None, message: str) -> None:
+        """Write the last line."""
+        newline = b"" if self._last == b"\n" else b"\n"
+        shown = 1 if exit_status is None else exit_status
+        self.write(newline + f"exit_status: {shown} '{message}'\n".encode())
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+
+async def run_cmd(
+    host: Host, test: Test, environment: Mapping[str, str], *, log: OutputLog, no_output_s: float, progress: Progress
+) -> Result:
+    """Run `cmd` on the workload client; its output goes to the log and to the person who watches.
+
+    Raises:
+        NoOutput: it was silent for too long, and was ended.
+
+    """
+
+    async def pass_on(_stream: StreamName, block: bytes) -> None:
+        log.write(block)
+        progress.output(block)
+
+    return await host.run(
+        test.cmd,
+        env={"PYTHONUNBUFFERED": "1", **environment},
+        no_output_s=no_output_s,
+        on_output=pass_on,
+        tty=test.tty,
+        check=False,
+    )

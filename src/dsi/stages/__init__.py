@@ -1,0 +1,1 @@
+"""The stages of the lifecycle, one file each."""

@@ -1,0 +1,50 @@
+"""Stage mongodb_setup: the clusters of the topology, up and whole."""
+
+import structlog
+
+from dsi.commands import Context
+from dsi.config import Tree
+from dsi.errors import DsiError
+from dsi.runner import run_hook
+from dsi.stages.hooks import hook
+from dsi.stages.session import Session
+
+log = structlog.get_logger()
+
+STAGE = "mongodb_setup"
+
+
+async def mongodb_setup(session: Session) -> None:
+    """Install the binaries, and start the clusters; nodes that an earlier stage has started are stopped first.
+
+    Raises:
+        DsiError: what broke; `upon_error` has run then.
+    """
+    tree = session.begin(STAGE)
+    context = await session.context(tree)
+    deployment = await session.deployment(tree)
+    await deployment.stop()
+    session.progress.step("installing mongod")
+    with session.timeline.span("install"):
+        await deployment.install()
+    await _run(session, "pre_cluster_start", tree, context)
+    session.progress.step("starting the clusters")
+    try:
+        with session.timeline.span("cluster_start"):
+            await deployment.start()
+    except DsiError:
+        await _upon_error(session, tree, context)
+        raise
+    await _run(session, "post_cluster_start", tree, context)
+
+
+async def _run(session: Session, name: str, tree: Tree, context: Context) -> None:
+    await run_hook(name, hook(tree, f"{STAGE}.{name}"), context.into(name), session.progress)
+
+
+async def _upon_error(session: Session, tree: Tree, context: Context) -> None:
+    """Run `upon_error`. What fails in there is logged, since it must not hide why the cluster did not start."""
+    try:
+        await _run(session, "upon_error", tree, context)
+    except DsiError as problem:
+        log.error("upon_error failed too", error=str(problem))

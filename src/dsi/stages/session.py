@@ -1,0 +1,143 @@
+"""What the stages of one dsi process share: the work directory, its configuration, the hosts and the clusters."""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from dsi import config, provisioning
+from dsi.commands import Context
+from dsi.config import Tree
+from dsi.errors import StateError
+from dsi.hosts import ThisMachine
+from dsi.inventory import Inventory
+from dsi.model import StreamName
+from dsi.report.folder import make_reports
+from dsi.report.progress import Progress
+from dsi.stages.load import load
+from dsi.stages.validate import insist
+from dsi.state import State
+from dsi.systems.mongodb import Deployment
+from dsi.timeline import Timeline
+
+log = structlog.get_logger()
+
+
+class Session:
+    """One dsi process at work in one work directory.
+
+    `tied`: local hosts that it makes live and die with this process. Used as `async with`; what was opened is closed at
+    the end, and the work directory's lock is held until then.
+    """
+
+    def __init__(self, work_directory: Path, progress: Progress, *, tied: bool = False) -> None:
+        self.work_directory = work_directory.resolve()
+        self.progress = progress
+        self.tied = tied
+        self.state = State(self.work_directory)
+        self.reports: Path | None = None
+        self.timeline = Timeline(None)
+        self._inventory: Inventory | None = None
+        self._deployment: Deployment | None = None
+        self._shown: set[str] = set()
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Take the work directory for this process alone."""
+        self._stack.enter_context(self.state.lock())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close connections and files, and free the work directory."""
+        try:
+            await self.disconnect()
+        finally:
+            self.timeline.close()
+            await self._stack.aclose()
+
+    def begin(self, stage: str) -> Tree:
+        """Begin a stage: read the configuration afresh, check all of it, and show what is doubtful.
+
+        Raises:
+            ConfigError
+        """
+        self.progress.stage(stage)
+        self.timeline.add("stage", stage=stage)
+        tree = load(self.work_directory)
+        for warning in insist(tree):
+            if str(warning) not in self._shown:
+                self._shown.add(str(warning))
+                log.warning(str(warning))
+        return tree
+
+    def start_reports(self) -> Path:
+        """Give the reports folder of this run; the first time it is made, and the timeline goes there from then on."""
+        if self.reports is None:
+            self.reports = make_reports(self.work_directory)
+            self.timeline.move_to(self.reports / "timeline.jsonl")
+        return self.reports
+
+    async def inventory(self, tree: Tree) -> Inventory:
+        """Connect to the hosts that provisioning gave.
+
+        Raises:
+            StateError: nothing was provisioned yet.
+        """
+        if self._inventory is None:
+            settings = config.provisioning(tree)
+            if settings.out is None:
+                raise StateError(
+                    f"there is no infrastructure_provisioning.out.yml in {self.work_directory}: "
+                    "run `dsi provision` first"
+                )
+            entries = provisioning.entries_of(settings.out, settings.tfvars)
+            hosts = await provisioning.connect(entries, self.state)
+            self._inventory = Inventory(hosts, ThisMachine("localhost", self.work_directory))
+        return self._inventory
+
+    async def deployment(self, tree: Tree) -> Deployment:
+        """Give the clusters of the topology, with the nodes that an earlier stage has started."""
+        if self._deployment is None:
+            inventory = await self.inventory(tree)
+            self._deployment = Deployment(
+                config.mongodb_setup(tree),
+                lambda node: inventory.at(node.public_ip, node.private_ip),
+                workload_clients=inventory.of_roles(["workload_client"]),
+                state=self.state,
+            )
+            await self._deployment.attach()
+        return self._deployment
+
+    async def context(self, tree: Tree) -> Context:
+        """Give what commands work with."""
+        setup = config.mongodb_setup(tree)
+        url = tree.get("mongodb_setup.meta.mongodb_url") if setup.topology else None
+        return Context(
+            work_directory=self.work_directory,
+            inventory=await self.inventory(tree),
+            clusters=await self.deployment(tree),
+            timeline=self.timeline,
+            reports=self.reports or self.work_directory / "reports",
+            mongodb_url=url,
+            mongo_dir=setup.mongo_dir,
+            environment={"MONGODB_URL": url} if url else {},
+            output=_to_the_log,
+        )
+
+    async def disconnect(self) -> None:
+        """Close connections; what runs on the hosts goes on. They are opened again when they are asked for."""
+        deployment, inventory = self._deployment, self._inventory
+        self._deployment = self._inventory = None
+        if deployment is not None:
+            await deployment.close()
+        if inventory is not None:
+            await inventory.close()
+
+
+async def _to_the_log(host: str, stream: StreamName, block: bytes) -> None:
+    for line in block.decode(errors="replace").splitlines():
+        log.info(line, host=host, stream=stream)

@@ -1,0 +1,100 @@
+"""Stage test_control: the tests of a task."""
+
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+
+from dsi import config
+from dsi.commands import Context, Scope, parse
+from dsi.config import Tree
+from dsi.config.models import Dsisocket, Test
+from dsi.control import client_address, open_dsisocket
+from dsi.errors import StateError
+from dsi.report.folder import copy_configuration
+from dsi.runner import TaskOutcome, TaskPlan, TaskRunner, TestPlan
+from dsi.stages.hooks import hook, timed_hook
+from dsi.stages.scope import scope_of
+from dsi.stages.session import Session
+
+log = structlog.get_logger()
+
+STAGE = "test_control"
+
+
+async def test_control(session: Session) -> TaskOutcome:
+    """Run the task. What goes wrong in a test stands in the outcome, and in `test_control.out.yml`.
+
+    Raises:
+        DsiError: what keeps the task from beginning.
+    """
+    tree = session.begin(STAGE)
+    settings = config.test_control(tree)
+    reports = session.start_reports()
+    context = await session.context(tree)
+    await _insist_on_nodes(session, tree)
+    companions = [_dsisocket(settings.dsisocket, scope_of(tree))] if settings.dsisocket.enabled else []
+    outcome = await TaskRunner(plan_of(tree), context, session.progress, companions=companions).run()
+    session.timeline.add("task_end", error=outcome.error, interrupted=outcome.interrupted, notes=outcome.notes)
+    tree.write_out(STAGE, out_of(outcome))
+    copy_configuration(session.work_directory, reports)
+    return outcome
+
+
+def plan_of(tree: Tree) -> TaskPlan:
+    """Give what the task will do, hooks in the order in which the specification has them run."""
+    settings = config.test_control(tree)
+
+    def both(name: str) -> list[str]:
+        return [f"mongodb_setup.{name}", f"{STAGE}.{name}"]
+
+    def test_plan(index: int, test: Test) -> TestPlan:
+        own = f"{STAGE}.run.{index}"
+        return TestPlan(
+            test=test,
+            pre_test=hook(tree, *both("pre_test"), f"{own}.pre_test"),
+            during_test=timed_hook(tree, *both("during_test"), f"{own}.during_test"),
+            post_test=hook(tree, f"{own}.post_test", *reversed(both("post_test"))),
+        )
+
+    return TaskPlan(
+        name=settings.task_name,
+        tests=[test_plan(index, test) for index, test in enumerate(settings.run)],
+        pre_task=hook(tree, *both("pre_task")),
+        between_tests=hook(tree, *both("between_tests")),
+        post_task=hook(tree, *reversed(both("post_task"))),
+        no_output_s=settings.timeouts.no_output_ms / 1000,
+        delay_s=settings.test_delay_seconds,
+    )
+
+
+def out_of(outcome: TaskOutcome) -> dict[str, Any]:
+    """Give what goes into `test_control.out.yml`."""
+    tests = {
+        test.id: {"status": test.exit_status, "message": test.reason or test.status, "outcome": test.status}
+        for test in outcome.tests
+    }
+    return {"exit_codes": tests, "error": outcome.error or None, "exit_status": outcome.exit_status()}
+
+
+def _dsisocket(settings: Dsisocket, scope: Scope) -> Any:
+    @asynccontextmanager
+    async def companion(context: Context, test: Test) -> AsyncIterator[Mapping[str, str]]:
+        environment = {"DSI_SOCKET": client_address(settings.bind_addr, settings.port)}
+        here = context.with_environment(environment)
+
+        def execute(raw: Any) -> Awaitable[object]:
+            return parse(raw, scope).run(here)
+
+        async with open_dsisocket(context.inventory.workload_client, settings, execute, context.timeline):
+            yield environment
+
+    return companion
+
+
+async def _insist_on_nodes(session: Session, tree: Tree) -> None:
+    deployment = await session.deployment(tree)
+    missing = await deployment.missing()
+    if missing:
+        raise StateError(f"these nodes are not up: {', '.join(missing)}; run `dsi mongodb-setup` first")
