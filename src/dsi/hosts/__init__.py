@@ -1,0 +1,32 @@
+"""Hosts: what one can do (`base.Host`), and the kinds there are."""
+
+from dsi.hosts.base import Host, Listener, OnConnection, OnOutput, Reader, Writer
+from dsi.hosts.local import (
+    LocalHost,
+    LocalHostRecord,
+    conn_argv,
+    end_local_hosts,
+    end_local_hosts_in,
+    is_alive,
+    local_host,
+    start_local_hosts,
+    this_machine,
+)
+
+__all__ = [
+    "Host",
+    "Listener",
+    "LocalHost",
+    "LocalHostRecord",
+    "OnConnection",
+    "OnOutput",
+    "Reader",
+    "Writer",
+    "conn_argv",
+    "end_local_hosts",
+    "end_local_hosts_in",
+    "is_alive",
+    "local_host",
+    "start_local_hosts",
+    "this_machine",
+]
