@@ -1,0 +1,134 @@
+"""The floor: a three-node replica set started and stopped by hand, with the best settings there are."""
+
+import asyncio
+import os
+import signal
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from pymongo import AsyncMongoClient
+from pymongo.errors import PyMongoError
+
+NAME = "floor"
+POLL_S = 0.005
+CONFIG = """\
+storage: {{dbPath: {folder}, wiredTiger: {{engineConfig: {{cacheSizeGB: 0.25}}}}}}
+systemLog: {{destination: file, path: {folder}/mongod.log}}
+net: {{port: {port}, bindIp: {address}, unixDomainSocket: {{enabled: false}}}}
+replication: {{replSetName: {name}}}
+setParameter: {{shutdownTimeoutMillisForSignaledShutdown: 0}}
+"""
+
+Client = AsyncMongoClient[dict[str, Any]]
+
+
+class ReplicaSetByHand:
+    """Three mongods on three loopback addresses, started as children of this process."""
+
+    def __init__(
+        self, mongod: Path, folder: Path, addresses: list[str], port: int = 27017, name: str = "floor"
+    ) -> None:
+        self._mongod = mongod
+        self._members = [f"{address}:{port}" for address in addresses]
+        self._configs: list[Path] = []
+        self._processes: list[Process] = []
+        for number, address in enumerate(addresses):
+            member = folder / f"member{number}"
+            member.mkdir(parents=True)
+            config = folder / f"member{number}.conf"
+            config.write_text(CONFIG.format(folder=member, port=port, address=address, name=NAME))
+            self._configs.append(config)
+
+    async def first_start(self) -> None:
+        """Start empty servers and make a replica set of them."""
+        await self._launch()
+        async with _clients(self._members) as (first, *_):  # an initiate that comes too soon waits for the others
+            members = [{"_id": number, "host": member} for number, member in enumerate(self._members)]
+            await first.admin.command("replSetInitiate", {"_id": NAME, "members": members})
+        await self._whole()
+
+    async def restart(self) -> None:
+        """Stop all, start all, and wait until the set is whole."""
+        await self.stop()
+        await self._launch()
+        await self._whole()
+
+    async def stop(self) -> None:
+        """End all servers the clean way."""
+        for process in self._processes:
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGTERM)
+        await asyncio.gather(*(process.wait() for process in self._processes))
+
+    async def _launch(self) -> None:
+        start = [
+            asyncio.create_subprocess_exec(self._mongod, "--config", config, stdout=DEVNULL, stderr=DEVNULL)
+            for config in self._configs
+        ]
+        self._processes = list(await asyncio.gather(*start))
+
+    async def _whole(self) -> None:
+        """Wait until one member is primary and takes writes, and all others are secondaries."""
+        async with _clients(self._members) as clients:
+            await _elect(clients)
+            await asyncio.gather(*(_serves(client) for client in clients))
+
+
+@asynccontextmanager
+async def _clients(members: list[str]) -> AsyncIterator[list[Client]]:
+    """Give a direct connection to each member, made once all of them listen."""
+    await asyncio.gather(*(_listens(member) for member in members))
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(_connect(member)) for member in members]
+
+
+def _connect(member: str) -> Client:
+    return AsyncMongoClient(f"mongodb://{member}/?directConnection=true&serverSelectionTimeoutMS=5000")
+
+
+async def _listens(member: str) -> None:
+    """Wait until something listens: asked of the driver, this would take steps of half a second."""
+    host, port = member.split(":")
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(host, int(port))
+        except OSError:
+            await asyncio.sleep(POLL_S)
+        else:
+            writer.close()
+            return
+
+
+async def _elect(clients: list[Client]) -> None:
+    """Ask each member in turn to become primary, since the old one alone may have fallen behind; return when one is.
+
+    One that has won needs a moment before it takes writes; another that is asked meanwhile takes the post from it.
+    """
+    while True:
+        for client in clients:
+            with suppress(PyMongoError):
+                await client.admin.command("replSetStepUp")
+                if await _takes_writes(client, within_s=2):
+                    return
+        await asyncio.sleep(POLL_S)
+
+
+async def _takes_writes(client: Client, within_s: float) -> bool:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            while not (await client.admin.command("hello"))["isWritablePrimary"]:  # noqa: ASYNC110  asked of another process
+                await asyncio.sleep(POLL_S)
+            return True
+    return False
+
+
+async def _serves(client: Client) -> None:
+    while True:
+        with suppress(PyMongoError):
+            hello = await client.admin.command("hello")
+            if hello["isWritablePrimary"] or hello["secondary"]:
+                return
+        await asyncio.sleep(POLL_S)
