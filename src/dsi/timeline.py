@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 import structlog
 
@@ -25,7 +25,7 @@ class Timeline:
 
     def __init__(self, path: Path | None, time: clock.Clock = clock.SYSTEM) -> None:
         self._clock = time
-        self._file: TextIO | None = None
+        self._file: BinaryIO | None = None
         self.events: list[dict[str, Any]] = []
         if path is not None:
             self.move_to(path)
@@ -46,7 +46,7 @@ class Timeline:
     def move_to(self, path: Path) -> None:
         """Write to this file from now on, beginning with what has happened so far."""
         self.close()
-        self._file = path.open("a", encoding="utf-8", buffering=1)
+        self._file = path.open("ab", buffering=0)
         for line in self.events:
             self._write(line)
 
@@ -73,7 +73,7 @@ class Timeline:
         if self._file is None:
             return
         try:
-            self._file.write(json.dumps(line, default=str, ensure_ascii=False) + "\n")
+            self._file.write(json.dumps(line, default=str, ensure_ascii=False).encode() + b"\n")
         except OSError as problem:  # a full disk must not break what is being recorded; memory still has it
             log.error("the timeline can't be written", error=problem.strerror, event_lost=line["event"])
 
