@@ -1,1 +1,33 @@
-"""The configuration: files → one tree with positions → references → typed models."""
+"""The configuration: files → one tree with positions → references → typed, frozen models.
+
+tree = config.load(work_directory)
+tree.get("mongodb_setup.meta.hosts")     # resolved, plain Python
+config.test_control(tree).run[0].cmd     # typed
+config.check(tree)                       # everything that is wrong, at once
+"""
+
+from dsi.config.check import check
+from dsi.config.files import dump
+from dsi.config.hooks import HOOKS, hooks
+from dsi.config.loading import file_names, load
+from dsi.config.references import STAGES
+from dsi.config.resolve import Unknown
+from dsi.config.tree import Origin, Tree, is_unknown
+from dsi.config.typed import mongodb_setup, provisioning, test_control
+
+__all__ = [
+    "HOOKS",
+    "STAGES",
+    "Origin",
+    "Tree",
+    "Unknown",
+    "check",
+    "dump",
+    "file_names",
+    "hooks",
+    "is_unknown",
+    "load",
+    "mongodb_setup",
+    "provisioning",
+    "test_control",
+]

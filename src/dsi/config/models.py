@@ -1,38 +1,43 @@
-"""What the stages read, as typed, frozen models: one per stage, made when the stage begins.
+"""What the stages read, as typed, frozen models: one per stage, made when the stage begins (see `typed`).
 
-Keys that dsi does not know are allowed everywhere: users keep lookup tables of their own in these files. A field's name is
-the key in YAML. Hooks stay raw lists here (`Hook`): `commands.parse` makes commands of them, and their path in the tree
-(`test_control.run.0.pre_test.2`) leads back to file and line.
+A field's name is the key in YAML, and a key that is no field is not read: users keep lookup tables of their own in
+these files, with references in them that need not resolve. Hooks are no fields (see `hooks`): `commands.parse` makes
+commands of them.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-Hook = list[Any]
-"""Commands as they stand in YAML: mappings, every one to be parsed by `commands.parse`."""
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Mapping = dict[str, Any]
+
+
+def _empty_is_none(value: Any) -> Any:
+    return None if value == "" else value
+
+
+OptionalText = Annotated[str | None, BeforeValidator(_empty_is_none)]
+"""Text; an empty one is as good as none, which is how files unset a default."""
 
 
 class Section(BaseModel):
     """A mapping of which dsi knows some keys."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-# --- infrastructure_provisioning ------------------------------------------------------------------------------------------
+# --- infrastructure_provisioning ------------------------------------------------------------------
 
 
 class HostSpec(Section):
     """A host as listed under `infrastructure_provisioning.hosts` or in `….out`."""
 
     public_ip: str
-    private_ip: str | None = None
-    ssh_user: str | None = None
+    private_ip: OptionalText = None
+    ssh_user: OptionalText = None
     ssh_port: int | None = Field(None, ge=1, le=65535)
-    ssh_key_file: str | None = None
-    home: str | None = None
+    ssh_key_file: OptionalText = None
+    home: OptionalText = None
 
 
 class HostLists(Section):
@@ -51,8 +56,15 @@ class TfVars(Section):
     mongos_instance_count: int = Field(0, ge=0)
     configsvr_instance_count: int = Field(0, ge=0)
     workload_instance_count: int = Field(1, ge=0)
-    ssh_user: str | None = None
-    ssh_key_file: str | None = None
+    mongod_ebs_instance_count: int = Field(0, ge=0)
+    mongod_seeded_ebs_instance_count: int = Field(0, ge=0)
+    ssh_user: OptionalText = None
+    ssh_key_file: OptionalText = None
+
+    @property
+    def mongod_count(self) -> int:
+        """How many mongod hosts there are: those with disks of other kinds are listed under mongod, too."""
+        return self.mongod_instance_count + self.mongod_ebs_instance_count + self.mongod_seeded_ebs_instance_count
 
 
 class InfrastructureProvisioning(Section):
@@ -62,12 +74,11 @@ class InfrastructureProvisioning(Section):
     tfvars: TfVars = TfVars()
     hosts: HostLists = HostLists()
     out: HostLists | None = None
-    post_provisioning: Hook = []
     local_post_provisioning: bool = False
     numactl_prefix: str | list[str] | None = None
 
 
-# --- mongodb_setup --------------------------------------------------------------------------------------------------------
+# --- mongodb_setup --------------------------------------------------------------------------------
 
 
 class Node(Section):
@@ -78,8 +89,12 @@ class Node(Section):
     private_ip: str | None = None
     config_file: Mapping = {}
     rs_conf_member: Mapping = {}
-    mongo_dir: str | None = None
-    mongodb_binary_archive: str | None = None
+    mongo_dir: OptionalText = None
+    mongodb_binary_archive: OptionalText = None
+    journal_dir: OptionalText = None
+    use_journal_mnt: bool = True
+    clean_logs: bool | None = None
+    clean_db_dir: bool | None = None
 
 
 class Standalone(Node):
@@ -104,7 +119,7 @@ class ShardedCluster(Section):
     cluster_type: Literal["sharded_cluster"]
     configsvr: list[Node] = []
     mongos: list[Node] = []
-    shard: list[Mapping] = []
+    shard: list[ReplicaSet] = []
 
 
 class ShutdownOptions(Section):
@@ -126,47 +141,29 @@ class Authentication(Section):
     """Users and passwords (set up by a later version)."""
 
     enabled: bool = False
-    username: str | None = None
-    password: str | None = None
+    username: OptionalText = None
+    password: OptionalText = None
 
 
 class MongodbSetup(Section):
     """`mongodb_setup.yml`."""
 
-    topology: list[Standalone | ReplicaSet | ShardedCluster] = []
+    topology: list[Annotated[Standalone | ReplicaSet | ShardedCluster, Field(discriminator="cluster_type")]] = []
     mongo_dir: str = "mongodb"
-    mongodb_binary_archive: str | None = None
+    mongodb_binary_archive: OptionalText = None
+    mongod_config_file: Mapping = {}
+    mongos_config_file: Mapping = {}
+    configsvr_config_file: Mapping = {}
+    rs_conf: Mapping = {}
     clean_logs: bool = True
     clean_db_dir: bool = True
     shutdown_options: ShutdownOptions = ShutdownOptions()
     timeouts: SetupTimeouts = SetupTimeouts()
     authentication: Authentication = Authentication()
-    journal_dir: str | None = None
-    meta: Mapping = {}
-    pre_cluster_start: Hook = []
-    post_cluster_start: Hook = []
-    pre_task: Hook = []
-    between_tests: Hook = []
-    pre_test: Hook = []
-    during_test: Hook = []
-    post_test: Hook = []
-    post_task: Hook = []
-    upon_error: Hook = []
+    journal_dir: OptionalText = None
 
 
-# --- workload_setup -------------------------------------------------------------------------------------------------------
-
-
-class WorkloadSetup(Section):
-    """`workload_setup.yml`: under each test type, a hook."""
-
-    def hook(self, test_type: str) -> Hook | None:
-        """Give the hook of a type; None where there is no such key."""
-        value = (self.model_extra or {}).get(test_type)
-        return value if isinstance(value, list) else None
-
-
-# --- test_control ---------------------------------------------------------------------------------------------------------
+# --- test_control ---------------------------------------------------------------------------------
 
 
 class Dsisocket(Section):
@@ -197,9 +194,6 @@ class Test(Section):
     output_files: list[str] = []
     background_tasks: dict[str, str] = {}
     skip_validate: bool = False
-    pre_test: Hook = []
-    during_test: Hook = []
-    post_test: Hook = []
 
 
 class TestControl(Section):
@@ -210,9 +204,3 @@ class TestControl(Section):
     timeouts: TestTimeouts = TestTimeouts()
     test_delay_seconds: float = Field(0, ge=0)
     dsisocket: Dsisocket = Dsisocket()
-    pre_task: Hook = []
-    between_tests: Hook | None = None
-    pre_test: Hook = []
-    during_test: Hook = []
-    post_test: Hook = []
-    post_task: Hook = []
