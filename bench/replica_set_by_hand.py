@@ -1,7 +1,7 @@
 """The floor: a three-node replica set started and stopped by hand, with the best settings there are."""
 
 import asyncio
-import os
+import shutil
 import signal
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator
@@ -33,17 +33,21 @@ class ReplicaSetByHand:
     ) -> None:
         self._mongod = mongod
         self._members = [f"{address}:{port}" for address in addresses]
+        self._folders: list[Path] = []
         self._configs: list[Path] = []
         self._processes: list[Process] = []
         for number, address in enumerate(addresses):
             member = folder / f"member{number}"
-            member.mkdir(parents=True)
             config = folder / f"member{number}.conf"
             config.write_text(CONFIG.format(folder=member, port=port, address=address, name=NAME))
+            self._folders.append(member)
             self._configs.append(config)
 
     async def first_start(self) -> None:
-        """Start empty servers and make a replica set of them."""
+        """Delete all data, start the servers, and make a replica set of them."""
+        for folder in self._folders:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
         await self._launch()
         async with _clients(self._members) as (first, *_):  # an initiate that comes too soon waits for the others
             members = [{"_id": number, "host": member} for number, member in enumerate(self._members)]
@@ -58,9 +62,16 @@ class ReplicaSetByHand:
 
     async def stop(self) -> None:
         """End all servers the clean way."""
+        await self._signal(signal.SIGTERM)
+
+    async def crash(self) -> None:
+        """End all servers the hard way."""
+        await self._signal(signal.SIGKILL)
+
+    async def _signal(self, number: signal.Signals) -> None:
         for process in self._processes:
             with suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGTERM)
+                process.send_signal(number)
         await asyncio.gather(*(process.wait() for process in self._processes))
 
     async def _launch(self) -> None:
