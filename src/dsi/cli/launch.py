@@ -1,11 +1,12 @@
 """From the command line into asyncio and back: the display, the log, Ctrl-C, and which error is which exit status."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import structlog
 import typer
@@ -65,7 +66,7 @@ def guarded(work: Callable[[], T]) -> T:
         fail("interrupted", INTERRUPTED)
 
 
-def fail(message: str, exit_status: int) -> Any:
+def fail(message: str, exit_status: int) -> NoReturn:
     """Print an error and leave.
 
     Raises:
@@ -80,6 +81,7 @@ def start_log() -> None:
     """Have log lines printed above the display, or plainly where there is no terminal."""
     colors = console.is_terminal
     structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(_level()),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
@@ -89,6 +91,10 @@ def start_log() -> None:
         logger_factory=lambda *_: _ConsoleLogger(),
         cache_logger_on_first_use=False,
     )
+
+
+def _level() -> str:
+    return "debug" if os.environ.get("DSI_DEBUG") else "info"
 
 
 class _ConsoleLogger:

@@ -11,6 +11,7 @@ from dsi.commands.context import Context
 from dsi.commands.restart_mongodb import RestartMongodb
 from dsi.commands.targets import OLD_SPELLINGS, Scope, Target, known_targets, parse_target
 from dsi.commands.verbs import HOST_VERBS, NOT_YET, HostVerb
+from dsi.config import is_unknown
 from dsi.errors import InvalidCommand
 from dsi.hosts.base import Host
 from dsi.inventory import on_each
@@ -147,7 +148,10 @@ def _validate(model: type[BaseModel], argument: Any, path: str) -> BaseModel:
     try:
         return model.model_validate(argument)
     except ValidationError as problem:
-        found = problem.errors()
+        # What can't be known before the hosts are there passes; it is checked again when the stage begins.
+        found = [error for error in problem.errors() if not is_unknown(error["input"])]
+        if not found:
+            return model.model_construct()
         known = list(model.model_fields) if "root" not in model.model_fields else []
         text = "; ".join(_describe(error["loc"], error, known) for error in found)
         where = ".".join([path, *(str(part) for part in found[0]["loc"])])

@@ -6,7 +6,8 @@ from typing import Any, Final
 from dsi.config.models import InfrastructureProvisioning
 from dsi.model import HostEntry
 from dsi.provisioning import local, static
-from dsi.provisioning.connect import close_all, connect
+from dsi.provisioning.connect import close_all, connect, shell_argv
+from dsi.provisioning.entries import counts, entries_of
 from dsi.state import State
 
 Provisioner = Callable[[InfrastructureProvisioning, State, bool], Awaitable[list[HostEntry]]]
@@ -25,4 +26,15 @@ def out(entries: list[HostEntry]) -> dict[str, list[dict[str, Any]]]:
     return lists
 
 
-__all__ = ["PROVISIONERS", "Provisioner", "close_all", "connect", "local", "out", "static"]
+__all__ = [
+    "PROVISIONERS",
+    "Provisioner",
+    "close_all",
+    "connect",
+    "counts",
+    "entries_of",
+    "local",
+    "out",
+    "shell_argv",
+    "static",
+]

@@ -1,11 +1,12 @@
 """Listings of hosts → hosts that one can work with."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from dsi.errors import DsiError, raise_together
-from dsi.hosts import Host, SshConnection, connect_ssh
+from dsi.errors import DsiError, Preflight, raise_together
+from dsi.hosts import Host, conn_argv, local_host, this_machine
 from dsi.model import HostEntry
+from dsi.provisioning import local
 from dsi.state import State
 
 _THIS_MACHINE = ("localhost", "127.0.0.1")
@@ -18,27 +19,14 @@ async def connect(entries: Sequence[HostEntry], state: State) -> dict[HostEntry,
         HostUnreachable: one can't be reached, or lets nobody in; SeveralFailed: several. Nothing stays open then.
         StateError: a local host isn't up any more.
     """
-    machines = {entry.machine: entry for entry in entries if _by_ssh(entry)}
-    connections: dict[object, SshConnection] = {}
-    failures: list[DsiError] = []
+    return {entry: local_host(local.alive(state, entry.name)) for entry in entries}
 
-    async def open_one(entry: HostEntry) -> None:
-        try:
-            connections[entry.machine] = await connect_ssh(
-                entry.name,
-                entry.public_ip,
-                port=entry.ssh_port,
-                user=entry.ssh_user,
-                key_file=entry.ssh_key_file,
-                known_hosts=state.make_folder() / "known_hosts",
-            )
-        except DsiError as failure:
-            failures.append(failure)
 
-    async with asyncio.TaskGroup() as tasks:
-        for entry in machines.values():
-            tasks.create_task(open_one(entry))
-    if failures:
-        await asyncio.gather(*(connection.close() for connection in connections.values()))
-        raise_together(failures)
-    return {entry: _host(entry, connections.get(entry.machine), state) for entry in entries}
+async def close_all(hosts: Mapping[HostEntry, Host]) -> None:
+    """Close every connection."""
+    await asyncio.gather(*(host.close() for host in hosts.values()))
+
+
+def shell_argv(entry: HostEntry, state: State) -> list[str]:
+    """Give the command line of an interactive shell on a host."""
+    return conn_argv(local.alive(state, entry.name))

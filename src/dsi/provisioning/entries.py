@@ -12,9 +12,9 @@ def entries_of(lists: HostLists, tfvars: TfVars) -> list[HostEntry]:
             index=index,
             public_ip=host.public_ip,
             private_ip=host.private_ip or host.public_ip,
-            ssh_user=host.ssh_user or tfvars.ssh_user,
+            ssh_user=host.ssh_user or tfvars.ssh_user or None,
             ssh_port=host.ssh_port,
-            ssh_key_file=host.ssh_key_file or tfvars.ssh_key_file,
+            ssh_key_file=host.ssh_key_file or tfvars.ssh_key_file or None,
             home=host.home,
         )
         for role in ROLES
@@ -30,7 +30,7 @@ def counts(settings: InfrastructureProvisioning) -> dict[Role, int]:
         return {role: len(getattr(settings.hosts, role)) for role in ROLES}
     tfvars = settings.tfvars
     return {
-        "mongod": tfvars.mongod_instance_count,
+        "mongod": tfvars.mongod_count,
         "mongos": tfvars.mongos_instance_count,
         "configsvr": tfvars.configsvr_instance_count,
         "workload_client": tfvars.workload_instance_count,

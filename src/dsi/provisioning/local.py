@@ -1,11 +1,12 @@
 """Provider `local`: as many local hosts as the counts say, on this machine."""
 
+import asyncio
 import dataclasses
 import shutil
 
 from dsi.config.models import InfrastructureProvisioning
 from dsi.errors import Preflight, StateError
-from dsi.hosts import LocalHostRecord, end_local_hosts, is_alive, start_local_hosts
+from dsi.hosts import LocalHostRecord, end_local_hosts, end_local_hosts_in, is_alive, start_local_hosts
 from dsi.model import ROLES, HostEntry
 from dsi.provisioning.entries import counts
 from dsi.state import State
@@ -57,9 +58,15 @@ def alive(state: State, name: str) -> LocalHostRecord:
 
 
 async def teardown(state: State) -> bool:
-    """End the local hosts and remove their folders; tell whether there were any."""
+    """End the local hosts and remove their folders; tell whether there were any.
+
+    Raises:
+        HostError: one belongs to another user.
+    """
     known = records(state)
+    folder = state.folder / "hosts"
     await end_local_hosts(list(known.values()))
+    await end_local_hosts_in(folder)  # a run that was killed before it could write the state
     state.forget(_STATE)
-    shutil.rmtree(state.folder / "hosts", ignore_errors=True)
+    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     return bool(known)

@@ -6,7 +6,7 @@ from dsi import config, provisioning
 from dsi.commands.targets import ALIASES
 from dsi.config import Tree
 from dsi.errors import Preflight, StateError
-from dsi.hosts import Host, ThisMachine
+from dsi.hosts import Host, this_machine
 from dsi.inventory import Inventory, on_each
 from dsi.model import HostEntry, StreamName
 from dsi.stages.session import Session
@@ -47,7 +47,7 @@ async def run_on(
         DsiError: a host can't be reached.
     """
     hosts = await provisioning.connect(entries, session.state)
-    inventory = Inventory(hosts, ThisMachine("localhost", session.work_directory))
+    inventory = Inventory(hosts, this_machine("localhost", session.work_directory))
     worst = 0
 
     async def run(host: Host) -> None:

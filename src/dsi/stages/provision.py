@@ -31,12 +31,14 @@ async def provision(session: Session) -> None:
     await session.disconnect()
     with session.timeline.span("provision", provider=settings.provider):
         entries = await provisioner(settings, session.state, session.tied)
+        if settings.provider == "local":
+            session.state.forget("nodes")  # they have ended with the hosts that they were on
         tree.write_out(STAGE, out(entries))
     await _run_post_provisioning(session, local=settings.provider == "local" and not settings.local_post_provisioning)
 
 
 async def _run_post_provisioning(session: Session, *, local: bool) -> None:
-    tree = session.begin(STAGE)
+    tree = session.load()  # now with the hosts
     commands = hook(tree, f"{STAGE}.post_provisioning")
     if commands and local:
         log.warning(

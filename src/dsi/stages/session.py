@@ -11,7 +11,7 @@ from dsi import config, provisioning
 from dsi.commands import Context
 from dsi.config import Tree
 from dsi.errors import StateError
-from dsi.hosts import ThisMachine
+from dsi.hosts import this_machine
 from dsi.inventory import Inventory
 from dsi.model import StreamName
 from dsi.report.folder import make_reports
@@ -60,13 +60,21 @@ class Session:
             await self._stack.aclose()
 
     def begin(self, stage: str) -> Tree:
-        """Begin a stage: read the configuration afresh, check all of it, and show what is doubtful.
+        """Begin a stage, with the configuration as it is now.
 
         Raises:
             ConfigError
         """
         self.progress.stage(stage)
         self.timeline.add("stage", stage=stage)
+        return self.load()
+
+    def load(self) -> Tree:
+        """Read the configuration afresh, check all of it, and show what is doubtful.
+
+        Raises:
+            ConfigError
+        """
         tree = load(self.work_directory)
         for warning in insist(tree):
             if str(warning) not in self._shown:
@@ -96,7 +104,7 @@ class Session:
                 )
             entries = provisioning.entries_of(settings.out, settings.tfvars)
             hosts = await provisioning.connect(entries, self.state)
-            self._inventory = Inventory(hosts, ThisMachine("localhost", self.work_directory))
+            self._inventory = Inventory(hosts, this_machine("localhost", self.work_directory))
         return self._inventory
 
     async def deployment(self, tree: Tree) -> Deployment:

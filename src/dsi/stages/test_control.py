@@ -95,6 +95,6 @@ def _dsisocket(settings: Dsisocket, scope: Scope) -> Any:
 
 async def _insist_on_nodes(session: Session, tree: Tree) -> None:
     deployment = await session.deployment(tree)
-    missing = await deployment.missing()
+    missing = [name for name, state in (await deployment.status()).items() if state == "down"]
     if missing:
         raise StateError(f"these nodes are not up: {', '.join(missing)}; run `dsi mongodb-setup` first")

@@ -16,6 +16,8 @@ def check(tree: Tree) -> list[Problem]:
     problems = [*tree.warnings, *config.check(tree)]
     scope = scope_of(tree)
     for path, raw in config.hooks(tree, lenient=True):
+        if config.is_unknown(raw):
+            continue
         try:
             parse_at(path, raw, scope)
         except InvalidCommand as problem:

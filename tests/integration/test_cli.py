@@ -1,0 +1,234 @@
+"""`dsi` as a person runs it: a process in a work directory, with real mongods on local hosts."""
+
+import os
+import pty
+import signal
+import socket
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.integration.work_directory import DSI, REPLICA_SET, STANDALONE, WorkDirectory, hosts, wait_until
+
+PING = 'python3 -c \'import os, pymongo; print(pymongo.MongoClient(os.environ["MONGODB_URL"]).admin.command("ping"))\''
+
+
+def free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return int(trial.getsockname()[1])
+
+
+def task(*commands: str, more: str = "", port: int | None = None) -> str:
+    run = "".join(
+        f"  - id: test{index}\n    type: shell\n    cmd: |\n      {cmd}\n" for index, cmd in enumerate(commands)
+    )
+    dsisocket = f"dsisocket: {{enabled: true, port: {port}}}\n" if port else ""
+    return f"run:\n{run}{dsisocket}{more}"
+
+
+def send(line: str) -> str:
+    """Shell text that sends one line over the dsisocket, and prints the reply."""
+    return f"""exec 3<>/dev/tcp/${{DSI_SOCKET/://}}; echo '{line}' >&3; head -n1 <&3"""
+
+
+def test_help_lists_every_subcommand_and_each_has_help_of_its_own() -> None:
+    listing = subprocess.run([DSI, "--help"], capture_output=True, text=True, check=True).stdout
+    for name in ("demo", "run", "bootstrap", "provision", "workload-setup", "mongodb-setup", "test-control"):
+        assert name in listing
+        assert "--work-dir" in subprocess.run(
+            [DSI, name, "--help"], capture_output=True, text=True, check=True
+        ).stdout or (name == "demo")
+
+
+def test_the_original_names_are_there(tmp_path: Path) -> None:
+    program = str(Path(DSI).parent / "test_control.py")
+    assert "tests of test_control.yml" in subprocess.run([program, "--help"], capture_output=True, text=True).stdout
+
+
+def test_all_problems_are_reported_at_once_with_their_places_and_exit_status_2(tmp_path: Path) -> None:
+    work = WorkDirectory(
+        tmp_path,
+        test_control=(
+            "run:\n  - id: a\n    type: shell\n    cmd: 'true'\n    pre_test:\n      - on_mongod: {exce: uptime}\n"
+            "pre_task:\n  - on_mongodb: uptime\n"
+        ),
+    )
+    out = work.dsi("validate", exit_status=2).stdout
+    assert "test_control.yml:6:" in out
+    assert 'run.0.pre_test.0.on_mongod.exce: no verb "exce" (did you mean "exec"?)' in out
+    assert "test_control.yml:8:" in out
+    assert 'did you mean "on_mongod"?' in out
+    assert not (tmp_path / ".dsi").exists()
+
+
+def test_a_run_puts_up_a_replica_set_tests_it_and_leaves_nothing(tmp_path: Path) -> None:
+    port = free_port()
+    work = WorkDirectory(
+        tmp_path,
+        infrastructure_provisioning=hosts(3),
+        mongodb_setup=REPLICA_SET,
+        test_control=task(PING, send('{"restart_mongodb": {"clean_logs": true, "clean_db_dir": false}}'), port=port),
+    )
+    result = work.dsi("run")
+    assert "passed" in result.stderr
+    assert "'ok': 1.0" in work.read("reports/test0/test_output.log")
+    assert work.read("reports/test1/test_output.log").splitlines() == [
+        '{"status_code": 0, "status": "OK", "message": "I think the command might have succeeded."}',
+        "exit_status: 0 'success'",
+    ]
+    assert len(work.events("restart_mongodb_end")) == 2  # between the tests, and over the dsisocket
+    assert all(event["writes_refused_s"] for event in work.events("restart_mongodb_end"))
+    assert "status: 0" in work.read("test_control.out.yml")
+    assert not [line for line in result.stderr.splitlines() if "\x1b" in line]
+    assert work.processes() == []
+    assert not (tmp_path / ".dsi" / "hosts").exists()
+
+
+def test_stage_by_stage_hosts_and_clusters_stay_until_teardown(tmp_path: Path) -> None:
+    work = WorkDirectory(
+        tmp_path, infrastructure_provisioning=hosts(1), mongodb_setup=STANDALONE, test_control=task(PING)
+    )
+    work.dsi("provision")
+    work.dsi("workload-setup")
+    work.dsi("mongodb-setup")
+    work.dsi("test-control")
+    work.dsi("test-control")
+    assert "md.0" not in work.dsi("conn", "md", "wc", "-c", "echo here").stderr
+    assert sorted(work.dsi("conn", "md", "wc", "-c", "echo here").stdout.splitlines()) == [
+        "mongod.0: here",
+        "workload_client.0: here",
+    ]
+    assert any("mongod" in process for process in work.processes())
+    work.dsi("teardown")
+    assert work.processes() == []
+    work.dsi("teardown")
+
+
+def test_a_failed_test_is_exit_status_1_and_a_failed_hook_3(tmp_path: Path) -> None:
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0), test_control=task("exit 4"))
+    assert "exit status 4" in work.dsi("run", exit_status=1).stderr
+    broken = task("true", more="pre_task:\n  - on_workload_client: 'echo because >&2; exit 9'\n")
+    (tmp_path / "test_control.yml").write_text(broken)
+    assert "pre_task.0): workload_client.0: exit status 9: because" in work.dsi("run", exit_status=3).stderr
+    assert work.processes() == []
+
+
+def test_sigkill_of_dsi_in_a_restart_leaves_no_process_and_the_next_run_starts_clean(tmp_path: Path) -> None:
+    port = free_port()
+    work = WorkDirectory(
+        tmp_path,
+        infrastructure_provisioning=hosts(3),
+        mongodb_setup=REPLICA_SET,
+        test_control=task(send('{"restart_mongodb": {}}'), port=port),
+    )
+    process = work.start("run")
+    wait_until(
+        lambda: (tmp_path / "reports").exists() and work.events("restart_mongodb_begin"), "the restart has begun"
+    )
+    process.kill()
+    process.communicate()
+    wait_until(lambda: work.processes() == [], "all processes gone")
+    work.dsi("run")
+    assert work.processes() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_ends_the_test_runs_the_hooks_and_leaves_nothing(tmp_path: Path, number: int) -> None:
+    after = (
+        "post_task:\n  - on_workload_client: {exec: touch ended, retrieve_files: [{source: ended, target: ended}]}\n"
+    )
+    work = WorkDirectory(
+        tmp_path, infrastructure_provisioning=hosts(0), test_control=task("echo begun; sleep 1000", more=after)
+    )
+    process = work.start("run")
+    log = tmp_path / "reports" / "test0" / "test_output.log"
+    wait_until(lambda: log.exists() and "begun" in log.read_text(), "the test has begun")
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert (tmp_path / "reports" / "post_task" / "workload_client.0" / "ended").exists()
+    assert work.processes() == []
+
+
+def test_a_taken_port_of_the_dsisocket_is_named_with_its_holder_and_the_test_not_started(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        work = WorkDirectory(
+            tmp_path, infrastructure_provisioning=hosts(0), test_control=task("touch started", port=port)
+        )
+        err = work.dsi("run", exit_status=3).stderr
+    assert f"127.0.0.1:{port}" in err
+    assert str(os.getpid()) in err
+    assert "test_control.dsisocket.port" in err
+
+
+def test_two_dsi_in_one_work_directory_the_second_is_told_of_the_first(tmp_path: Path) -> None:
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0), test_control=task("echo begun; sleep 1000"))
+    process = work.start("run")
+    log = tmp_path / "reports" / "test0" / "test_output.log"
+    wait_until(lambda: log.exists() and "begun" in log.read_text(), "the test has begun")
+    assert f"another dsi (process {process.pid})" in work.dsi("run", exit_status=3).stderr
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+
+
+def test_what_only_its_owner_may_read_only_its_owner_can_read(tmp_path: Path) -> None:
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0), test_control=task("true"))
+    work.dsi("run", "--keep")
+    assert stat.S_IMODE((tmp_path / ".dsi").stat().st_mode) == 0o700
+    work.dsi("teardown")
+
+
+def test_at_a_terminal_a_person_sees_stage_test_and_the_last_lines_of_output(tmp_path: Path) -> None:
+    work = WorkDirectory(
+        tmp_path, infrastructure_provisioning=hosts(0), test_control=task("echo a line of output; sleep 2")
+    )
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([DSI, "run"], cwd=work.folder, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    try:
+        while block := os.read(ours, 65536):
+            shown += block
+    except OSError:  # the other side is closed: Linux says EIO
+        pass
+    finally:
+        os.close(ours)
+    assert process.wait(timeout=60) == 0
+    screen = shown.decode(errors="replace")
+    assert "test0 (1 of 1)" in screen
+    assert "a line of output" in screen
+
+
+def test_config_show_gives_the_value_and_where_it_comes_from(tmp_path: Path) -> None:
+    work = WorkDirectory(
+        tmp_path,
+        infrastructure_provisioning=hosts(3),
+        mongodb_setup=REPLICA_SET,
+        overrides="test_control: {task_name: mine}\n",
+        test_control="task_name: theirs\nrun: []\n",
+    )
+    out = work.dsi("config", "show", "test_control.task_name", "--origin").stdout
+    assert out.splitlines()[0] == "mine"
+    assert "overrides.yml:1:" in out
+
+
+def test_bootstrap_copies_canned_files_and_replaces_none_that_differs(tmp_path: Path) -> None:
+    work = WorkDirectory(
+        tmp_path, bootstrap="infrastructure_provisioning: replica\nmongodb_setup: replica\ntest_control: smoke\n"
+    )
+    work.dsi("bootstrap")
+    work.dsi("validate")
+    (tmp_path / "mongodb_setup.yml").write_text("topology: []\n")
+    assert "mongodb_setup.yml: there already, and different" in work.dsi("bootstrap", exit_status=3).stderr
+    assert work.read("mongodb_setup.yml") == "topology: []\n"
+    work.dsi("bootstrap", "--force")
+    assert "rs0" in work.read("mongodb_setup.yml")
+
+
+def test_bootstrap_names_what_there_is_when_a_name_is_wrong(tmp_path: Path) -> None:
+    work = WorkDirectory(tmp_path, bootstrap="mongodb_setup: replca\n")
+    err = work.dsi("bootstrap", exit_status=2).stderr
+    assert 'bootstrap.yml:1:16: mongodb_setup: no canned configuration "replca" (did you mean "replica"?)' in err

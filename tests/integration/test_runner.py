@@ -1,0 +1,270 @@
+"""A task on this machine itself: real shells, real files, no cluster."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dsi.commands import Context, Scope, parse
+from dsi.config.models import Test
+from dsi.errors import ClusterError, DsiError
+from dsi.hosts import this_machine
+from dsi.inventory import Inventory
+from dsi.model import HostEntry
+from dsi.report.plain import PlainProgress
+from dsi.runner import HookCommand, TaskOutcome, TaskPlan, TaskRunner, TestPlan
+from dsi.timeline import Timeline
+
+
+class Bed:
+    """A workload client whose home is `client`, and a place for reports."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.client = folder / "client"
+        self.client.mkdir()
+        self.reports = folder / "reports"
+        self.reports.mkdir()
+        entry = HostEntry(role="workload_client", index=0, public_ip="127.0.0.1", private_ip="127.0.0.1")
+        hosts = {entry: this_machine(entry.name, self.client)}
+        self.context = Context(
+            work_directory=folder,
+            inventory=Inventory(hosts, this_machine("localhost", folder)),
+            clusters=None,
+            timeline=Timeline(self.reports / "timeline.jsonl"),
+            reports=self.reports,
+        )
+
+    def hook(self, *commands: Any) -> list[HookCommand]:
+        return [HookCommand(f"hook.{index}", raw, parse(raw, Scope())) for index, raw in enumerate(commands)]
+
+    def said(self, *words: str) -> list[HookCommand]:
+        """A hook that writes words to the file `said`, so that the order shows."""
+        return self.hook(*({"on_workload_client": f"echo {word} >> said"} for word in words))
+
+    @property
+    def words(self) -> list[str]:
+        path = self.client / "said"
+        return path.read_text().split() if path.exists() else []
+
+    async def run(self, *tests: TestPlan, **more: Any) -> TaskOutcome:
+        runner_arguments = {key: more.pop(key) for key in ("companions", "checks") if key in more}
+        plan = TaskPlan(tests=tests, **more)
+        return await TaskRunner(plan, self.context, PlainProgress(), **runner_arguments).run()
+
+    def log(self, test_id: str) -> str:
+        return (self.reports / test_id / "test_output.log").read_text()
+
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.reports / "timeline.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+async def bed(tmp_path: Path) -> AsyncIterator[Bed]:
+    bed = Bed(tmp_path)
+    yield bed
+    await bed.context.inventory.close()
+    bed.context.timeline.close()
+
+
+def plan(test_id: str, cmd: str = "echo cmd >> said", **more: Any) -> TestPlan:
+    hooks = {key: more.pop(key) for key in ("pre_test", "during_test", "post_test") if key in more}
+    return TestPlan(test=Test(id=test_id, type="shell", cmd=cmd, **more), **hooks)
+
+
+async def test_hooks_and_tests_run_in_the_specified_order(bed: Bed) -> None:
+    outcome = await bed.run(
+        plan("one", pre_test=bed.said("pre1"), post_test=bed.said("post1")),
+        plan("two", pre_test=bed.said("pre2"), post_test=bed.said("post2")),
+        pre_task=bed.said("pre_task"),
+        between_tests=bed.said("between"),
+        post_task=bed.said("post_task"),
+    )
+    assert bed.words == ["pre_task", "pre1", "cmd", "post1", "between", "pre2", "cmd", "post2", "post_task"]
+    assert [test.status for test in outcome.tests] == ["passed", "passed"]
+    assert outcome.exit_status() == 0
+
+
+async def test_a_failed_cmd_fails_its_test_alone(bed: Bed) -> None:
+    outcome = await bed.run(
+        plan("bad", cmd="echo oh >&2; exit 7", post_test=bed.said("post")), plan("good"), post_task=bed.said("end")
+    )
+    assert [(test.status, test.exit_status) for test in outcome.tests] == [("failed", 7), ("passed", 0)]
+    assert bed.words == ["post", "cmd", "end"]
+    assert outcome.exit_status() == 1
+    assert outcome.exit_status(original=True) == 0
+    assert bed.log("bad").splitlines() == ["oh", "exit_status: 7 'failed'"]
+
+
+async def test_a_failing_pre_test_is_an_error_and_ends_the_task_but_not_post_task(bed: Bed) -> None:
+    outcome = await bed.run(
+        plan("one", pre_test=bed.hook({"on_workload_client": "echo why >&2; exit 3"}), post_test=bed.said("post")),
+        plan("two"),
+        post_task=bed.said("end"),
+    )
+    assert [test.status for test in outcome.tests] == ["error", "not run"]
+    assert "pre_test (hook.0): workload_client.0: exit status 3: why" in outcome.error
+    assert bed.words == ["post", "end"]
+    assert outcome.exit_status() == 3
+
+
+async def test_a_failing_pre_task_runs_no_test(bed: Bed) -> None:
+    outcome = await bed.run(plan("one"), pre_task=bed.hook({"on_workload_client": "false"}), post_task=bed.said("end"))
+    assert [test.status for test in outcome.tests] == ["not run"]
+    assert bed.words == ["end"]
+    assert outcome.exit_status() == 3
+
+
+async def test_every_command_of_post_test_runs_and_one_that_fails_fails_the_test(bed: Bed) -> None:
+    hook = [*bed.hook({"on_workload_client": "exit 5"}), *bed.said("after")]
+    outcome = await bed.run(plan("one", post_test=hook), plan("two"))
+    assert [test.status for test in outcome.tests] == ["failed", "passed"]
+    assert "exit status 5" in outcome.tests[0].reason
+    assert bed.words == ["cmd", "after", "cmd"]
+
+
+async def test_a_failing_post_task_is_reported_and_the_rest_still_runs(bed: Bed) -> None:
+    outcome = await bed.run(plan("one"), post_task=[*bed.hook({"on_workload_client": "exit 6"}), *bed.said("rest")])
+    assert bed.words == ["cmd", "rest"]
+    assert "exit status 6" in outcome.notes[0]
+
+
+async def test_a_silent_cmd_is_ended_and_its_test_failed(bed: Bed) -> None:
+    outcome = await bed.run(plan("hung", cmd="echo begun; sleep 1000"), plan("next"), no_output_s=0.5)
+    assert [test.status for test in outcome.tests] == ["failed", "passed"]
+    assert "wrote no output for 0.5 s" in outcome.tests[0].reason
+    assert bed.log("hung").startswith("begun\nexit_status: ")
+
+
+async def test_the_output_is_in_the_log_while_cmd_runs_and_ends_with_the_exit_status(bed: Bed) -> None:
+    cmd = f'echo begun; until grep -q begun "{bed.reports}/one/test_output.log"; do sleep 0.01; done; printf end'
+    outcome = await bed.run(plan("one", cmd=cmd))
+    assert outcome.exit_status() == 0
+    assert bed.log("one") == "begun\nend\nexit_status: 0 'success'\n"
+
+
+async def test_workload_config_is_written_before_cmd_and_kept_in_the_reports(bed: Bed) -> None:
+    tests = [
+        plan("text", cmd="cat conf/w", config_filename="conf/w", workload_config="a=1\n"),
+        plan("mapping", cmd="cat w.yml", config_filename="w.yml", workload_config={"b": [1, None]}),
+    ]
+    outcome = await bed.run(*tests)
+    assert outcome.exit_status() == 0
+    assert bed.log("text").startswith("a=1\n")
+    assert (bed.reports / "text" / "conf" / "w").read_text() == "a=1\n"
+    assert (bed.reports / "mapping" / "w.yml").read_text() in bed.log("mapping")
+
+
+async def test_output_files_are_fetched_and_a_missing_one_is_only_a_warning(bed: Bed) -> None:
+    outcome = await bed.run(plan("one", cmd="mkdir -p d; echo 5 > d/out.csv", output_files=["d/out.csv", "none.txt"]))
+    assert outcome.exit_status() == 0
+    assert (bed.reports / "one" / "out.csv").read_text() == "5\n"
+    assert any(event["event"] == "warning" and "none.txt" in event["message"] for event in bed.events())
+
+
+async def test_cmd_has_its_environment(bed: Bed) -> None:
+    @asynccontextmanager
+    async def companion(_context: Context, _test: Test) -> AsyncIterator[Mapping[str, str]]:
+        yield {"DSI_SOCKET": "127.0.0.1:1"}
+
+    await bed.run(plan("one", cmd="echo $DSI_TEST_ID $DSI_SOCKET $PYTHONUNBUFFERED"), companions=[companion])
+    assert bed.log("one").startswith("one 127.0.0.1:1 1\n")
+
+
+async def test_a_companion_that_cannot_begin_stops_the_task_before_cmd(bed: Bed) -> None:
+    @asynccontextmanager
+    async def companion(_context: Context, _test: Test) -> AsyncIterator[Mapping[str, str]]:
+        raise DsiError("port 27007 is taken")
+        yield {}
+
+    outcome = await bed.run(plan("one"), plan("two"), companions=[companion])
+    assert [test.status for test in outcome.tests] == ["error", "not run"]
+    assert "port 27007 is taken" in outcome.error
+    assert bed.words == []
+
+
+async def test_a_check_fails_the_test(bed: Bed) -> None:
+    async def check(_context: Context, _test: Test) -> None:
+        raise ClusterError("rs0.primary", "differs")
+
+    outcome = await bed.run(plan("one"), checks=[check])
+    assert (outcome.tests[0].status, outcome.tests[0].reason) == ("failed", "rs0.primary: differs")
+
+
+async def test_during_test_commands_run_when_due_also_two_at_once_and_after_one_that_failed(bed: Bed) -> None:
+    first, second, third = bed.said("first", "second", "third")
+    (broken,) = bed.hook({"on_workload_client": "exit 9"})
+    cmd = "until grep -q third said; do sleep 0.01; done 2>/dev/null"
+    outcome = await bed.run(plan("one", cmd=cmd, during_test=[(1, third), (0, broken), (0, first), (0, second)]))
+    assert bed.words == ["first", "second", "third"]
+    assert outcome.tests[0].status == "passed"
+    assert "exit status 9" in outcome.tests[0].notes[0]
+
+
+async def test_a_during_test_command_that_is_not_yet_due_is_not_run(bed: Bed) -> None:
+    await bed.run(plan("one", during_test=[(1000, bed.said("never")[0])]))
+    assert bed.words == ["cmd"]
+
+
+async def test_a_during_test_command_that_runs_when_cmd_ends_is_let_end(bed: Bed) -> None:
+    (slow,) = bed.hook({"on_workload_client": "echo begun >> said; sleep 0.5; echo ended >> said"})
+    cmd = "until grep -q begun said; do sleep 0.01; done 2>/dev/null"
+    await bed.run(plan("one", cmd=cmd, during_test=[(0, slow)]))
+    assert bed.words == ["begun", "ended"]
+
+
+async def wait_for(path: Path) -> None:
+    while not path.exists():
+        await asyncio.sleep(0.01)
+
+
+async def test_the_first_interrupt_ends_cmd_and_runs_post_test_and_post_task(bed: Bed) -> None:
+    task = asyncio.create_task(
+        bed.run(
+            plan("one", cmd="touch begun; sleep 1000", post_test=bed.said("post")),
+            plan("two"),
+            post_task=bed.said("end"),
+        )
+    )
+    await wait_for(bed.client / "begun")
+    task.cancel()
+    outcome = await task
+    assert [test.status for test in outcome.tests] == ["interrupted", "not run"]
+    assert bed.words == ["post", "end"]
+    assert outcome.exit_status() == 130
+    assert bed.log("one").endswith("'interrupted'\n")
+
+
+async def test_the_second_interrupt_stops_at_once(bed: Bed) -> None:
+    post = [*bed.hook({"on_workload_client": "touch post; sleep 1000"}), *bed.said("never")]
+    task = asyncio.create_task(
+        bed.run(plan("one", cmd="touch begun; sleep 1000", post_test=post), post_task=bed.said("end"))
+    )
+    await wait_for(bed.client / "begun")
+    task.cancel()
+    await wait_for(bed.client / "post")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert bed.words == []
+
+
+async def test_a_full_disk_for_the_reports_is_an_error_that_names_the_file(bed: Bed) -> None:
+    (bed.reports / "one").mkdir()
+    (bed.reports / "one" / "test_output.log").symlink_to("/dev/full")
+    outcome = await bed.run(plan("one", cmd="echo x; sleep 1000"), post_task=bed.said("end"))
+    assert outcome.tests[0].status == "error"
+    assert "test_output.log can't be written: No space left" in outcome.error
+    assert bed.words == ["end"]
+
+
+async def test_what_a_test_retrieves_lies_in_its_folder_by_host(bed: Bed) -> None:
+    hook = bed.hook(
+        {"on_workload_client": {"exec": "echo 1 > x", "retrieve_files": [{"source": "x", "target": "a/x"}]}}
+    )
+    await bed.run(plan("one", post_test=hook))
+    assert (bed.reports / "one" / "workload_client.0" / "a" / "x").read_text() == "1\n"
