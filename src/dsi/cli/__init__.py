@@ -46,7 +46,7 @@ class _Subcommands(TyperGroup):
 def _load(name: str) -> Any:
     module = import_module(f"dsi.cli.{name.replace('-', '_')}")
     subcommand = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    subcommand.command(name, help=SUBCOMMANDS[name])(module.command)
+    subcommand.command(name)(module.command)
     return typer.main.get_command(subcommand)
 
 

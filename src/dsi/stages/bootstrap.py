@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 
 from dsi import config
+from dsi.config import Tree
 from dsi.errors import ConfigError, Preflight
 from dsi.model import Problem
 from dsi.suggest import did_you_mean
@@ -32,8 +33,8 @@ def bootstrap(work_directory: Path, *, force: bool = False) -> list[Path]:
     chosen: dict[Path, str] = {}
     problems: list[Problem] = []
     for stage in STAGES:
-        name = tree.get(f"bootstrap.{stage}") if tree.has(f"bootstrap.{stage}") else None
-        if not isinstance(name, str) or not name:
+        name = _named(tree, f"bootstrap.{stage}")
+        if not name:
             continue
         canned = find(stage, name)
         if canned is None:
@@ -45,6 +46,14 @@ def bootstrap(work_directory: Path, *, force: bool = False) -> list[Path]:
     if problems:
         raise ConfigError(problems)
     return _write(chosen, force=force)
+
+
+def _named(tree: Tree, path: str) -> str | None:
+    """Give the name that the work directory's files have at a path; dsi's own defaults name nothing to be copied."""
+    if not tree.has(path) or tree.origin(path).layer == "product defaults":
+        return None
+    name = tree.get(path)
+    return name if isinstance(name, str) else None
 
 
 def _write(chosen: dict[Path, str], *, force: bool) -> list[Path]:
