@@ -18,7 +18,7 @@ from typing import Any
 
 from pymongo import MongoClient, WriteConcern
 from pymongo.collection import Collection
-from pymongo.errors import AutoReconnect
+from pymongo.errors import ConnectionFailure, PyMongoError
 
 HELLO = 'echo "HELLO THIS IS HENRIK CAN YOU HEAR ME?????!!!"\necho "(Yes, we can)"\n'
 
@@ -65,8 +65,10 @@ class Writers:
     def _insert(self, document: dict[str, str]) -> bool:
         try:  # an upsert may be tried again where nobody knows whether the first try arrived
             self._collection.replace_one({"_id": document["_id"]}, document, upsert=True)
-        except AutoReconnect:  # the driver has waited for a primary and tried twice; ours is a long restart
-            return False
+        except PyMongoError as error:  # the driver has waited for a primary and tried twice; ours is a long restart
+            if isinstance(error, ConnectionFailure) or error.has_error_label("RetryableWriteError"):
+                return False
+            raise
         return True
 
     def stop(self) -> None:
