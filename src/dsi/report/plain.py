@@ -10,7 +10,7 @@ class PlainProgress:
 
     def stage(self, name: str) -> None:
         """Say which stage begins."""
-        log.info("stage", name=name)
+        log.info(f"stage {name}")
 
     def step(self, text: str) -> None:
         """Say what takes a while."""
@@ -18,7 +18,7 @@ class PlainProgress:
 
     def test(self, test_id: str, number: int, total: int) -> None:
         """Say which test begins."""
-        log.info("test", id=test_id, number=number, total=total)
+        log.info(f"test {test_id} ({number} of {total})")
 
     def output(self, block: bytes) -> None:
         """Pass over the output of a test."""

@@ -146,6 +146,6 @@ class Session:
             await inventory.close()
 
 
-async def _to_the_log(host: str, stream: StreamName, block: bytes) -> None:
+async def _to_the_log(host: str, _stream: StreamName, block: bytes) -> None:
     for line in block.decode(errors="replace").splitlines():
-        log.info(line, host=host, stream=stream)
+        log.info(f"{host}: {line}")
