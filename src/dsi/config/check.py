@@ -64,7 +64,11 @@ def _test_types(tree: Tree) -> Iterator[Problem]:
         name = tree.get_lenient(path)
         if isinstance(name, str) and not isinstance(name, Unknown) and name not in KNOWN_TYPES:
             message = f'no result parser "{name}"{did_you_mean(name, KNOWN_TYPES)}'
-            yield tree.problem(path, message, allowed=KNOWN_TYPES)
+            yield tree.problem(path, message, allowed=_shown_types())
+
+
+def _shown_types() -> list[str]:
+    return sorted("mongoshell (shell)" if name == "mongoshell" else name for name in KNOWN_TYPES if name != "shell")
 
 
 # --- ids ------------------------------------------------------------------------------------------
@@ -140,7 +144,8 @@ def _misspelt(tree: Tree, path: str, node: MappingNode, known: Iterable[str]) ->
         position = node.keys.get(key)
         if key in known or position is None or position.file == DEFAULTS_NAME or position.file.endswith(".out.yml"):
             continue
-        near = [name for name in known if name not in node.keys and _is_near(key, name)]
+        beside = {name for name, place in node.keys.items() if place.file == position.file}
+        near = [name for name in known if name not in beside and _is_near(key, name)]
         if near:
             message = f'dsi does not know this key (did you mean "{near[0]}"?)'
             yield tree.problem(f"{path}.{key}" if path else key, message, warning=True, key=True)

@@ -27,6 +27,8 @@ MAX_DEPTH: Final = 100
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*|on_[A-Za-z][A-Za-z0-9_-]*\.[0-9]+")
 _KEY_RULE = "keys are text: letters, digits, - and _, beginning with a letter"
 _VALUE_RULE = "values are text, numbers, true, false, null, lists and mappings"
+_NEEDS_ESCAPES = re.compile("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+"""Line ends other than \\n, and what YAML doesn't allow as it is."""
 _TAG: Final = "tag:yaml.org,2002:"
 
 
@@ -92,7 +94,7 @@ class _Representer(SafeRepresenter):
 
 
 def _represent_text(representer: SafeRepresenter, text: str) -> Any:
-    style = "|" if "\n" in text.rstrip("\n") else None
+    style = '"' if _NEEDS_ESCAPES.search(text) else "|" if "\n" in text else None
     return representer.represent_scalar(f"{_TAG}str", text, style=style)
 
 

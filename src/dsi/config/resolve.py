@@ -343,7 +343,7 @@ def _shown(node: Node) -> str:
 
 def _is_leaf(node: Node | None) -> bool:
     """Tell whether it is there, and nothing can be merged into it."""
-    return node is not None and not isinstance(node, MappingNode)
+    return isinstance(node, Scalar | ListNode)
 
 
 def _holds_unknown(value: Any) -> bool:

@@ -70,7 +70,7 @@ class Tree:
         try:
             value = reading.value(split(path))
         except NotThere as problem:
-            raise ConfigError([self._not_there(path, problem)]) from problem
+            raise ConfigError([self.placed(self._not_there(path, problem))]) from problem
         if reading.problems:
             raise ConfigError([self.placed(problem) for problem in reading.problems])
         return value

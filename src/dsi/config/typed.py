@@ -32,7 +32,7 @@ def provisioning(tree: Tree, *, lenient: bool = False) -> InfrastructureProvisio
 
     Args:
         tree: where to read it.
-        lenient: leave out what can't be known yet, or is wrong, instead of raising.
+        lenient: leave out what is wrong instead of raising; text that can't be known yet is an `Unknown`.
 
     Raises:
         ConfigError: with everything that is wrong there.
@@ -40,13 +40,17 @@ def provisioning(tree: Tree, *, lenient: bool = False) -> InfrastructureProvisio
     return _typed(tree, "infrastructure_provisioning", InfrastructureProvisioning, lenient=lenient)
 
 
-def mongodb_setup(tree: Tree) -> MongodbSetup:
+def mongodb_setup(tree: Tree, *, lenient: bool = False) -> MongodbSetup:
     """Give `mongodb_setup`, typed; `meta` isn't part of it: read that with `Tree.get`.
+
+    Args:
+        tree: where to read it.
+        lenient: leave out what is wrong instead of raising; text that can't be known yet is an `Unknown`.
 
     Raises:
         ConfigError: with everything that is wrong there.
     """
-    return _typed(tree, "mongodb_setup", MongodbSetup)
+    return _typed(tree, "mongodb_setup", MongodbSetup, lenient=lenient)
 
 
 def test_control(tree: Tree) -> TestControl:
@@ -77,7 +81,7 @@ def _typed(tree: Tree, stage: str, model: type[_Model], *, lenient: bool = False
     reading = tree.reading(lenient=lenient)
     value = _read(reading, stage, model)
     if lenient:
-        return _what_fits(model, _known(value))
+        return _what_fits(model, value)
     problems = [tree.placed(problem) for problem in reading.problems]
     try:
         typed = model.model_validate(value)
@@ -94,15 +98,6 @@ def _what_fits(model: type[_Model], value: Any) -> _Model:
             return model.model_validate(value)
         except ValidationError as error:
             _remove(value, error)
-
-
-def _known(value: Any) -> Any:
-    """Leave out what isn't known."""
-    if isinstance(value, dict):
-        return {key: _known(item) for key, item in value.items() if not isinstance(item, Unknown)}
-    if isinstance(value, list):
-        return [_known(item) for item in value if not isinstance(item, Unknown)]
-    return value
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -240,9 +235,9 @@ def _describe(details: ErrorDetails, path: str) -> tuple[str, tuple[str, ...]]:
             word = given.get("cluster_type") if isinstance(given, dict) else given
             return f'no {name} "{word}"{did_you_mean(str(word), allowed)}', allowed
         case "greater_than_equal":
-            return f"must be at least {context['ge']}, not {given}", ()
+            return f"must be at least {context['ge']:g}, not {given}", ()
         case "less_than_equal":
-            return f"must be at most {context['le']}, not {given}", ()
+            return f"must be at most {context['le']:g}, not {given}", ()
         case "too_short":
             return "must not be empty", ()
     return details["msg"], ()
