@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from dsi.errors import DsiError, Preflight, raise_together
-from dsi.hosts import Host, conn_argv, local_host, this_machine
+from dsi.errors import DsiError, raise_together
+from dsi.hosts import Host, SshHost, conn_argv, connect_ssh, local_host, this_machine
 from dsi.model import HostEntry
 from dsi.provisioning import local
 from dsi.state import State
 
 _THIS_MACHINE = ("localhost", "127.0.0.1")
+_KNOWN_HOSTS = "known_hosts"
 
 
 async def connect(entries: Sequence[HostEntry], state: State) -> dict[HostEntry, Host]:
@@ -19,7 +21,51 @@ async def connect(entries: Sequence[HostEntry], state: State) -> dict[HostEntry,
         HostUnreachable: one can't be reached, or lets nobody in; SeveralFailed: several. Nothing stays open then.
         StateError: a local host isn't up any more.
     """
-    return {entry: local_host(local.alive(state, entry.name)) for entry in entries}
+    machines = {entry.machine: entry for entry in reversed(entries) if _by_ssh(entry)}
+    here = {entry: _here(entry, state) for entry in entries if not _by_ssh(entry)}
+    connected: dict[object, SshHost] = {}
+    failures: list[DsiError] = []
+
+    async def log_in(entry: HostEntry) -> None:
+        try:
+            connected[entry.machine] = await _log_in(entry, state)
+        except DsiError as failure:
+            failures.append(failure)
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for entry in machines.values():
+                tasks.create_task(log_in(entry))
+        raise_together(failures)
+    except BaseException:
+        await asyncio.gather(*(host.close() for host in connected.values()))
+        raise
+    return {entry: here.get(entry) or _named(connected[entry.machine], entry.name) for entry in entries}
+
+
+def _named(host: SshHost, name: str) -> SshHost:
+    return host if host.name == name else host.named(name)
+
+
+async def _log_in(entry: HostEntry, state: State) -> SshHost:
+    return await connect_ssh(
+        entry.name,
+        entry.public_ip,
+        port=entry.ssh_port,
+        user=entry.ssh_user,
+        key_file=entry.ssh_key_file,
+        known_hosts=state.make_folder() / _KNOWN_HOSTS,
+    )
+
+
+def _by_ssh(entry: HostEntry) -> bool:
+    return entry.home is None and (entry.public_ip not in _THIS_MACHINE or entry.ssh_port is not None)
+
+
+def _here(entry: HostEntry, state: State) -> Host:
+    if entry.home is not None:
+        return local_host(local.alive(state, entry.name))
+    return this_machine(entry.name, Path.home())
 
 
 async def close_all(hosts: Mapping[HostEntry, Host]) -> None:
@@ -28,5 +74,20 @@ async def close_all(hosts: Mapping[HostEntry, Host]) -> None:
 
 
 def shell_argv(entry: HostEntry, state: State) -> list[str]:
-    """Give the command line of an interactive shell on a host."""
-    return conn_argv(local.alive(state, entry.name))
+    """Give the command line of an interactive shell on a host: ssh with what dsi itself would use, or nsenter.
+
+    Raises:
+        StateError: a local host isn't up any more.
+    """
+    if entry.home is not None:
+        return conn_argv(local.alive(state, entry.name))
+    if not _by_ssh(entry):
+        return ["bash", "-i"]
+    options = ["-o", f"UserKnownHostsFile={state.folder / _KNOWN_HOSTS}", "-o", "StrictHostKeyChecking=accept-new"]
+    if entry.ssh_key_file:
+        options += ["-i", entry.ssh_key_file, "-o", "IdentitiesOnly=yes"]
+    if entry.ssh_port:
+        options += ["-p", str(entry.ssh_port)]
+    if entry.ssh_user:
+        options += ["-l", entry.ssh_user]
+    return ["ssh", *options, entry.public_ip]

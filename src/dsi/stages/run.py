@@ -1,6 +1,5 @@
 """The whole lifecycle in one process: every stage whose file is there, then teardown."""
 
-
 from dsi.runner import TaskOutcome
 from dsi.stages.bootstrap import bootstrap
 from dsi.stages.mongodb_setup import mongodb_setup

@@ -6,13 +6,14 @@ from dsi import config
 from dsi.commands import Command, Scope, parse
 from dsi.config import Tree
 from dsi.errors import ConfigError, InvalidCommand
-from dsi.model import Problem
+from dsi.model import Position, Problem
 from dsi.schedule import split_at
 from dsi.stages.scope import at, scope_of
+from dsi.systems import mongodb
 
 
 def check(tree: Tree) -> list[Problem]:
-    """Give all problems and warnings of a configuration, in the order of the files; no host is touched."""
+    """Give all problems and warnings of a configuration; no host is touched."""
     problems = [*tree.warnings, *config.check(tree)]
     scope = scope_of(tree)
     for path, raw in config.hooks(tree, lenient=True):
@@ -22,7 +23,15 @@ def check(tree: Tree) -> list[Problem]:
             parse_at(path, raw, scope)
         except InvalidCommand as problem:
             problems.append(located(tree, path, problem))
-    return problems + _not_yet(tree)
+    topology = mongodb.Topology(config.mongodb_setup(tree, lenient=True))
+    problems += [tree.problem(problem.path, problem.message, allowed=problem.allowed) for problem in topology.problems]
+    return sorted([*problems, *_not_yet(tree)], key=_place)
+
+
+def _place(problem: Problem) -> tuple[bool, str, int, int]:
+    """Order problems as one reads: errors first, by file and place in it."""
+    position = problem.position or Position("", 0, 0)
+    return problem.warning, position.file, position.line, position.column
 
 
 def insist(tree: Tree) -> list[Problem]:
@@ -57,28 +66,14 @@ def located(tree: Tree, path: str, problem: InvalidCommand) -> Problem:
 
 
 def _not_yet(tree: Tree) -> list[Problem]:
-    """What is specified and comes in a later version: what the run itself needs is refused, the rest is passed over."""
-    topology = tree.get_lenient("mongodb_setup.topology") or []
-    tests = tree.get_lenient("test_control.run") or []
-    refused = [
-        (f"mongodb_setup.topology.{index}", "sharded clusters are not supported yet")
-        for index, cluster in _mappings(topology)
-        if cluster.get("cluster_type") == "sharded_cluster"
+    """What comes in a later version: a test that needs background tasks is refused, the rest is passed over."""
+    tests = tree.get_lenient("test_control.run")
+    found = [
+        tree.problem(f"test_control.run.{index}.background_tasks", "background tasks are not supported yet")
+        for index, test in enumerate(tests if isinstance(tests, list) else ())
+        if isinstance(test, dict) and test.get("background_tasks")
     ]
-    refused += [
-        (f"test_control.run.{index}.background_tasks", "background tasks are not supported yet")
-        for index, test in _mappings(tests)
-        if test.get("background_tasks")
-    ]
-    if tree.get_lenient("mongodb_setup.authentication.enabled") is True:
-        refused.append(("mongodb_setup.authentication.enabled", "authentication is not supported yet: write false"))
-    problems = [tree.problem(path, message) for path, message in refused]
     if tests:
         message = "results are not parsed and collections not validated yet: `type` and `validate` are passed over"
-        problems.append(tree.problem("test_control.run", message, warning=True))
-    return problems
-
-
-def _mappings(items: Any) -> list[tuple[int, dict[str, Any]]]:
-    entries = enumerate(items) if isinstance(items, list) else ()
-    return [(index, item) for index, item in entries if isinstance(item, dict)]
+        found.append(tree.problem("test_control.run", message, warning=True))
+    return found
