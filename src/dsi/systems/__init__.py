@@ -1,0 +1,1 @@
+"""What can be put on the hosts and looked after: one room per system."""

@@ -1,0 +1,13 @@
+"""MongoDB clusters: what is in `mongodb_setup`, on hosts.
+
+`Deployment` is all that the stages and commands need; `meta` says what clients need to know. One file per noun, from
+the outside in: `deployment`, `cluster` (`standalone`, `replica_set`), `node`, `process`; `topology`, `mongod_config`
+and `meta` are pure; `install` and `archive` bring the binaries; `client` asks servers; `folders` cleans.
+"""
+
+from dsi.systems.mongodb.deployment import Deployment, RestartReport
+from dsi.systems.mongodb.install import embedded_mongod
+from dsi.systems.mongodb.meta import meta
+from dsi.systems.mongodb.topology import Topology
+
+__all__ = ["Deployment", "RestartReport", "Topology", "embedded_mongod", "meta"]

@@ -1,0 +1,93 @@
+"""`mongodb_binary_archive`: fetched once to this machine, and looked into before it goes anywhere."""
+
+import asyncio
+import hashlib
+import shutil
+import tarfile
+import urllib.error
+import urllib.request
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from dsi.errors import Preflight
+from dsi.state import State
+
+_SILENCE_LIMIT_S = 60.0
+_FORM = "a .tgz whose one top folder holds bin/"
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """An archive on this machine. `mark` is written beside what was unpacked, and tells it from any other archive."""
+
+    path: Path
+    mark: str
+
+
+async def fetch(source: str, state: State) -> Archive:
+    """Give the archive of a URL (downloaded to `.dsi/archives/`, unless it is there) or of a local path.
+
+    A relative path is relative to the work directory.
+
+    Raises:
+        Preflight: it can't be had, or is no archive of binaries.
+    """
+    return await asyncio.to_thread(_fetch, source, state)
+
+
+def _fetch(source: str, state: State) -> Archive:
+    if source.startswith(("http://", "https://")):
+        path, mark = _download(source, state), source
+    else:
+        path = (state.work_directory / Path(source).expanduser()).resolve()
+        mark = _mark_of(path)
+    try:
+        _insist_on_binaries(path, source)
+    except Preflight:
+        if path.is_relative_to(state.folder):
+            path.unlink(missing_ok=True)
+        raise
+    return Archive(path, mark)
+
+
+def _mark_of(path: Path) -> str:
+    try:
+        known = path.stat()
+    except OSError as problem:
+        raise Preflight(f"mongodb_setup.mongodb_binary_archive: {path}: {problem.strerror}") from problem
+    return f"{path} {known.st_size} {known.st_mtime_ns}"
+
+
+def _download(url: str, state: State) -> Path:
+    folder = state.make_folder() / "archives"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{url.rsplit('/', 1)[-1][-80:]}"
+    if path.exists():
+        return path
+    partial = path.with_name(path.name + ".part")
+    try:
+        with urllib.request.urlopen(url, timeout=_SILENCE_LIMIT_S) as answer, partial.open("wb") as file:  # noqa: S310  http or https
+            shutil.copyfileobj(answer, file)
+    except (OSError, urllib.error.URLError) as problem:
+        partial.unlink(missing_ok=True)
+        raise Preflight(f"mongodb_setup.mongodb_binary_archive: {url} could not be fetched: {problem}") from problem
+    return partial.replace(path)
+
+
+def _insist_on_binaries(path: Path, source: str) -> None:
+    """Look through the archive as far as the first file in a `bin/` one level below the top."""
+    try:
+        with tarfile.open(path, "r|gz") as archive:
+            if any(_is_binary(member.name) for member in archive):
+                return
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as problem:
+        raise Preflight(
+            f"mongodb_setup.mongodb_binary_archive: {source} is no archive: {problem}; needed: {_FORM}"
+        ) from problem
+    raise Preflight(f"mongodb_setup.mongodb_binary_archive: {source} has no TOP/bin/ in it; needed: {_FORM}")
+
+
+def _is_binary(name: str) -> bool:
+    parts = name.removeprefix("./").split("/")
+    return len(parts) == 3 and parts[1] == "bin" and bool(parts[2])

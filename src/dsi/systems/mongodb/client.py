@@ -1,0 +1,69 @@
+"""Asking one server something, over the driver, whatever host it is on."""
+
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pymongo
+from pymongo import AsyncMongoClient
+
+from dsi.hosts.base import Host
+
+Document = dict[str, Any]
+
+ANSWER_LIMIT_MS = 10_000
+"""How long a server may be silent. One that is stopped (SIGSTOP) or hangs keeps its connections open for ever."""
+
+_GOODBYE_S = 0.05
+"""The driver says goodbye to a server (endSessions), and would look 30 s for one that is gone."""
+
+
+class Client:
+    """The way to one server: through the SSH connection where the host is remote.
+
+    One server process, one driver: it asks a server that it has lost again only after half a second, a new one at once.
+    """
+
+    def __init__(self, host: Host, address: str, port: int) -> None:
+        self._host = host
+        self._place = (address, port)
+        self._forward = AsyncExitStack()
+        self._here: tuple[str, int] | None = None
+        self._driver: AsyncMongoClient[Document] | None = None
+
+    async def ask(self, command: str, value: Any = 1, **arguments: Any) -> Document:
+        """Run a command on database `admin`, and give the answer.
+
+        Raises:
+            PyMongoError: as the driver has it: `OperationFailure` where the server refuses.
+        """
+        if self._driver is None:
+            self._driver = await self._connect()
+        return await self._driver.admin.command(command, value, **arguments)
+
+    async def forget(self) -> None:
+        """End the connections to a server process that has ended, or is about to."""
+        driver, self._driver = self._driver, None
+        if driver is not None:
+            with pymongo.timeout(_GOODBYE_S):
+                await driver.close()
+
+    async def close(self) -> None:
+        """End the connections, and the way to the host."""
+        await self.forget()
+        await self._forward.aclose()
+        self._here = None
+
+    async def _connect(self) -> AsyncMongoClient[Document]:
+        if self._here is None:
+            self._here = await self._forward.enter_async_context(self._host.forward(*self._place))
+        address, port = self._here
+        return AsyncMongoClient(
+            address,
+            port,
+            directConnection=True,
+            appname="dsi",
+            serverMonitoringMode="poll",  # one connection less per server than the default: restarts are short
+            serverSelectionTimeoutMS=ANSWER_LIMIT_MS,
+            connectTimeoutMS=ANSWER_LIMIT_MS,
+            socketTimeoutMS=ANSWER_LIMIT_MS,
+        )

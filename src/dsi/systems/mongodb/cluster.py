@@ -1,0 +1,38 @@
+"""What every kind of cluster can do. `Standalone` and `ReplicaSet` are the kinds there are."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from dsi.systems.mongodb.node import Node
+from dsi.systems.mongodb.topology import ClusterPlan
+
+
+class Cluster(Protocol):
+    """Some nodes that belong together. Its nodes are started and stopped one by one, side by side."""
+
+    plan: ClusterPlan
+    nodes: tuple[Node, ...]
+
+    async def form(self) -> None:
+        """Make a cluster of nodes that were just started for the first time.
+
+        Raises:
+            ClusterError
+        """
+        ...
+
+    async def become_whole(self, waited_for: Sequence[Node], *, within_s: float) -> None:
+        """Return when it takes writes and each of these nodes has taken its place.
+
+        Raises:
+            ClusterError: not within that time; it names the nodes and what each says that it is.
+        """
+        ...
+
+    async def before_stop(self, stopping: Sequence[Node]) -> None:
+        """Say to the nodes what they should know before these ones are stopped."""
+        ...
+
+    async def term(self) -> object:
+        """Give what changes with every election; None where nobody takes writes."""
+        ...

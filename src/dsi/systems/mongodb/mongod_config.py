@@ -1,0 +1,119 @@
+"""A mongod's configuration file, as the server gets it. Pure: mappings in, mappings out.
+
+The user's `config_file` *is* the file, in the server's own words; what is changed here, and why, is all there is.
+"""
+
+import copy
+import json
+import posixpath
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+DEFAULT_PORT = 27017
+DEFAULT_DB_PATH = "data/dbs"
+DEFAULT_LOG_PATH = "data/logs/mongod.log"
+
+_EVERYWHERE = {"0.0.0.0", "::", "localhost", "127.0.0.1", "::1"}  # noqa: S104  recognised here, not bound
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_LATER = ("net.tls", "net.ssl", "security.authorization", "security.keyFile", "sharding.clusterRole")
+"""What a later version sets up. A TLS mode of `disabled` asks for nothing."""
+
+
+def port_of(config: Mapping[str, Any]) -> int:
+    """Give `net.port`, or the server's default."""
+    return int(_at(config, "net.port") or DEFAULT_PORT)
+
+
+def db_path_of(config: Mapping[str, Any]) -> str:
+    """Give `storage.dbPath`; a relative one lies in the home folder of the host's user."""
+    return str(_at(config, "storage.dbPath") or DEFAULT_DB_PATH)
+
+
+def log_path_of(config: Mapping[str, Any]) -> str:
+    """Give the path of the log; where the server logs to syslog, the path that it would have had."""
+    return str(_at(config, "systemLog.path") or DEFAULT_LOG_PATH)
+
+
+def pid_path_of(config: Mapping[str, Any]) -> str | None:
+    """Give `processManagement.pidFilePath`."""
+    return _at(config, "processManagement.pidFilePath") or None
+
+
+def asked_address(config: Mapping[str, Any], address: str) -> str:
+    """Give where the node's own host reaches it: at its address, or on loopback where it listens nowhere else."""
+    names = _bind_names(config)
+    only_loopback = bool(names) and names <= _LOOPBACK and not _at(config, "net.bindIpAll")
+    return "127.0.0.1" if only_loopback else address
+
+
+def unsupported(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the options that this version of dsi can't work with yet."""
+    for path in _LATER:
+        value = _at(config, path)
+        asks = value.get("mode", "disabled") != "disabled" if isinstance(value, Mapping) else value
+        if asks and value != "disabled":
+            yield path
+
+
+def is_dangerous(path: str) -> bool:
+    """Whether a data folder is the root or the home folder or above it: cleaning it would delete everything."""
+    plain = posixpath.normpath(path)
+    return plain in {"/", "//", ".", "~", "/root", "/home", "/tmp", "/var", "/usr", "/etc"} or plain.startswith("..")  # noqa: S108
+
+
+def whole(config: Mapping[str, Any], *, replica_set: str | None, local_address: str | None) -> dict[str, Any]:
+    """Give the configuration that is written to the host.
+
+    `local_address` is the address of a host that shares this machine with others (127.0.N.M), else None. There the
+    server listens on that address alone, since they would clash, and on no Unix socket unless `pathPrefix` gives it a
+    folder.
+
+    It never forks: dsi starts it in a session of its own, which also keeps its exit status.
+    """
+    made: dict[str, Any] = copy.deepcopy(dict(config))
+    net = made["net"] = dict(made.get("net") or {})
+    net.setdefault("port", DEFAULT_PORT)
+    if local_address:
+        _keep_to(net, local_address)
+    storage = made["storage"] = dict(made.get("storage") or {})
+    storage.setdefault("dbPath", DEFAULT_DB_PATH)
+    log = made.get("systemLog") or {}
+    if log.get("destination") != "syslog":
+        made["systemLog"] = {"destination": "file", "path": DEFAULT_LOG_PATH, "logAppend": True, **log}
+    if replica_set:
+        made["replication"] = {**(made.get("replication") or {}), "replSetName": replica_set}
+    _never_fork(made)
+    return made
+
+
+def as_file(config: Mapping[str, Any]) -> bytes:
+    """Write a configuration as JSON, which the server reads as YAML."""
+    return (json.dumps(config, indent=1) + "\n").encode()
+
+
+def _keep_to(net: dict[str, Any], address: str) -> None:
+    names = [] if net.pop("bindIpAll", False) else [name.strip() for name in str(net.get("bindIp") or "").split(",")]
+    own = [address if name in _EVERYWHERE or not name else name for name in names] or [address]
+    net["bindIp"] = ",".join(dict.fromkeys(own))
+    socket = net.get("unixDomainSocket") or {}
+    if not socket.get("pathPrefix"):
+        net["unixDomainSocket"] = {**socket, "enabled": False}
+
+
+def _never_fork(config: dict[str, Any]) -> None:
+    management = {key: value for key, value in (config.pop("processManagement", None) or {}).items() if key != "fork"}
+    if management:
+        config["processManagement"] = management
+
+
+def _bind_names(config: Mapping[str, Any]) -> set[str]:
+    return {name.strip() for name in str(_at(config, "net.bindIp") or "").split(",")} - {""}
+
+
+def _at(config: Mapping[str, Any], path: str) -> Any:
+    value: Any = config
+    for key in path.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(key)
+    return value

@@ -1,0 +1,234 @@
+"""The life of one node: its configuration is written, its process started, asked, stopped, and found again."""
+
+import asyncio
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import structlog
+from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError, ServerSelectionTimeoutError
+
+from dsi.config.models import SetupTimeouts, ShutdownOptions
+from dsi.errors import ClusterError
+from dsi.hosts.base import Host
+from dsi.systems.mongodb import folders, mongod_config, process
+from dsi.systems.mongodb.client import Client, Document
+from dsi.systems.mongodb.process import Files, NotStarted, Process
+from dsi.systems.mongodb.topology import NodePlan
+
+log = structlog.get_logger()
+
+MemberState = Literal["PRIMARY", "SECONDARY", "ARBITER", "STANDALONE", "NOT READY", "down"]
+
+_LOG_LINES = 10
+_AFTER_SIGKILL_MS = 10_000
+"""The kernel ends a process at once; giving back the memory of a big one takes seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How long a node may take, and what its shutdown command is told."""
+
+    timeouts: SetupTimeouts
+    shutdown_options: ShutdownOptions
+
+
+class Node:
+    """A mongod on a host.
+
+    `local_address`: the host's own address where it shares this machine with others (127.0.N.M), else None.
+    """
+
+    def __init__(self, plan: NodePlan, host: Host, rules: Rules, *, local_address: str | None) -> None:
+        self.plan = plan
+        self.name = plan.name
+        self.host = host
+        self.process: Process | None = None
+        self.config = mongod_config.whole(
+            plan.model.config_file, replica_set=plan.replica_set, local_address=local_address
+        )
+        self._rules = rules
+        self._address = mongod_config.asked_address(self.config, plan.address)
+        self._client = Client(host, self._address, plan.port)
+        self._log_path = mongod_config.log_path_of(self.config)
+        self._db_path = mongod_config.db_path_of(self.config)
+        self._files = Files(
+            folder=posixpath.dirname(self._log_path) or ".",
+            name=f"mongod.{plan.port}",
+            lock=f"{self._db_path}/mongod.lock",
+        )
+
+    # --- starting -------------------------------------------------------------------------------------------
+
+    async def prepare(self, *, clean_logs: bool, clean_db_dir: bool) -> None:
+        """Make the folders that the server needs, and delete what is to be deleted. The node must not run.
+
+        Raises:
+            CommandFailed: the host's shell says why; also where the data folder isn't one.
+        """
+        pid_path = mongod_config.pid_path_of(self.config)
+        needed = [self._db_path, self._files.folder, *([posixpath.dirname(pid_path) or "."] if pid_path else [])]
+        await folders.make(self.host, needed)
+        if clean_db_dir:
+            await folders.clean_data(self.host, self._db_path)
+        if clean_logs:
+            await folders.clean_logs(self.host, self._log_path, self._db_path)
+
+    async def start(self) -> None:
+        """Start the server, and return when it answers.
+
+        Raises:
+            ClusterError: it ended, or took longer than `timeouts.start_ms`, or another program has its port.
+        """
+        config_path = f"{self._files.folder}/{self._files.name}.conf"
+        await self.host.write_file(config_path, mongod_config.as_file(self.config), mode=0o600)
+        command = [f"{self.plan.mongo_dir}/bin/mongod", "--config", config_path]
+        launched = await process.launch(
+            self.host,
+            command,
+            self._files,
+            address=self._address,
+            port=self.plan.port,
+            limit_ms=self._rules.timeouts.start_ms,
+        )
+        if isinstance(launched, NotStarted):
+            self.process = launched.process
+            raise await self._did_not_start(launched, " ".join(command))
+        self.process = launched
+        await self._insist_on_an_answer()
+
+    async def _insist_on_an_answer(self) -> None:
+        """Ask for a ping: that something listens says little, and a launcher's exit status nothing."""
+        try:
+            await self._client.ask("ping")
+        except PyMongoError as problem:
+            raise ClusterError(
+                self.plan.label,
+                f"listens on {self.host.name}, but does not answer a ping: {problem}",
+                await self.log_tail(),
+            ) from problem
+
+    async def _did_not_start(self, why: NotStarted, command: str) -> ClusterError:
+        where = f"on {self.host.name}"
+        if why.reason == "taken":
+            holder = why.detail or "its owner can't be seen from there"
+            return ClusterError(
+                self.plan.label,
+                f"port {self.plan.port} of {self._address} {where} is taken: {holder}; end that, or change net.port",
+            )
+        if why.reason == "slow":
+            limit_ms = self._rules.timeouts.start_ms
+            message = f"{command} {where} runs, but took no connection within timeouts.start_ms ({limit_ms})"
+        else:
+            status = "unknown" if why.exit_status is None else why.exit_status
+            message = f"{command} {where} ended with exit status {status} before it took a connection"
+        return ClusterError(self.plan.label, message, await self.log_tail())
+
+    async def log_tail(self) -> list[str]:
+        """Give the last lines of the server's log, and before them what it said before it had one."""
+        lines = await folders.tail(self.host, [self._files.out, self._log_path], lines=_LOG_LINES)
+        return [process.readable(line) for line in lines]
+
+    # --- being asked ----------------------------------------------------------------------------------------
+
+    async def ask(self, command: str, value: Any = 1, **arguments: Any) -> Document:
+        """Run a command on database `admin` of this server.
+
+        Raises:
+            PyMongoError
+        """
+        return await self._client.ask(command, value, **arguments)
+
+    async def hello(self) -> Document | None:
+        """Ask who it is; None where it doesn't answer."""
+        if self.process is None:
+            return None
+        try:
+            return await self._client.ask("hello")
+        except PyMongoError:
+            return None
+
+    # --- stopping -------------------------------------------------------------------------------------------
+
+    async def stop(self) -> None:
+        """Stop the server cleanly, and return when its process is really gone. One that isn't running is left alone.
+
+        It is asked to shut down; past `timeouts.shutdown_ms` it gets SIGTERM, `timeouts.sigterm_ms` later SIGKILL.
+
+        Raises:
+            ClusterError: not even SIGKILL ended it.
+        """
+        if self.process is None:
+            return
+        asking = asyncio.create_task(self._ask_to_shut_down(self.process))
+        try:
+            if not await self._is_gone(self._rules.timeouts.shutdown_ms):
+                await self._end_by_signal(self.process)
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            await self._client.forget()
+        self.process = None
+
+    async def _ask_to_shut_down(self, running: Process) -> None:
+        """Ask by command; where that is refused, or there is no answer, SIGTERM asks the same."""
+        try:
+            await self._client.ask("shutdown", **self._rules.shutdown_options.model_dump())
+        except (OperationFailure, ServerSelectionTimeoutError) as refusal:
+            log.warning("the shutdown command was refused; the node gets SIGTERM", node=self.name, reason=str(refusal))
+            await process.signal(self.host, running, "TERM")
+        except AutoReconnect as ended:
+            log.debug("the server closed the connection, as it does when it shuts down", node=self.name, how=str(ended))
+
+    async def _end_by_signal(self, running: Process) -> None:
+        for name, limit_ms in (("TERM", self._rules.timeouts.sigterm_ms), ("KILL", _AFTER_SIGKILL_MS)):
+            log.warning("the node does not stop; it gets a signal", node=self.name, signal=f"SIG{name}")
+            await process.signal(self.host, running, name)
+            if await self._is_gone(limit_ms):
+                return
+        raise ClusterError(
+            self.plan.label,
+            f"process {running.pid} on {self.host.name} is still there {_AFTER_SIGKILL_MS / 1000:g} s after SIGKILL",
+            await self.log_tail(),
+        )
+
+    async def _is_gone(self, within_ms: float) -> bool:
+        return self.process is None or await process.is_gone(self.host, self.process, within_ms=within_ms)
+
+    # --- being found again ----------------------------------------------------------------------------------
+
+    def record(self) -> dict[str, Any]:
+        """Give what is kept of this node between two dsi processes."""
+        running = self.process and {"pid": self.process.pid, "start": self.process.start}
+        plan = self.plan.model.model_dump(include={"id", "public_ip", "private_ip", "config_file"})
+        return {"plan": plan, "host": self.host.name, "replica_set": self.plan.replica_set, "process": running}
+
+    async def attach(self, record: Mapping[str, Any]) -> bool:
+        """Find the process that an earlier dsi has started; give whether it still runs."""
+        known = Process(**record["process"]) if record["process"] else None
+        self.process = await process.find(self.host, self._files, known)
+        return self.process is not None
+
+    async def close(self) -> None:
+        """End the connections to it. The server goes on."""
+        await self._client.close()
+
+
+def state_of(hello: Document | None) -> MemberState:
+    """Give what a node says that it is. `NOT READY`: it answers, and is no member of its set (yet)."""
+    if hello is None:
+        return "down"
+    if "setName" not in hello and not hello.get("isreplicaset"):
+        return "STANDALONE" if hello.get("isWritablePrimary") else "NOT READY"
+    for key, state in _STATES.items():
+        if hello.get(key):
+            return state
+    return "NOT READY"
+
+
+_STATES: dict[str, MemberState] = {
+    "isWritablePrimary": "PRIMARY",
+    "secondary": "SECONDARY",
+    "arbiterOnly": "ARBITER",
+}

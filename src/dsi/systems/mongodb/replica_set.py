@@ -1,0 +1,174 @@
+"""A replica set: made once, and brought to a primary that stays, as fast as the servers can.
+
+Left alone, a set that was started anew has a primary after the election timeout (10 s). Asked to (`replSetStepUp`), a
+member stands for election at once.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from pymongo.errors import OperationFailure, PyMongoError
+
+from dsi.clock import SYSTEM
+from dsi.errors import ClusterError
+from dsi.systems.mongodb.node import MemberState, Node, state_of
+from dsi.systems.mongodb.topology import ClusterPlan, can_be_primary, favourites
+from dsi.systems.mongodb.waiting import until
+
+log = structlog.get_logger()
+
+_ALREADY_INITIALIZED = 23
+_SETTLED: frozenset[MemberState] = frozenset({"PRIMARY", "SECONDARY", "ARBITER"})
+
+_FAVOURITES_ALONE_S = 2.0
+"""How long only the favourites are stepped up. A favourite that can't see the others yet can after half a second,
+mostly; one that has fallen behind catches up only once another is primary."""
+
+_FAVOURITE_MATTERS_S = 15.0
+"""How long a primary that isn't the favourite is not good enough. By then the favourite's own takeover has failed too."""
+
+_LAST_WORD_S = 0.5
+
+
+class ReplicaSet:
+    """Some nodes that hold the same data."""
+
+    def __init__(self, plan: ClusterPlan, nodes: Sequence[Node]) -> None:
+        self.plan = plan
+        self.nodes = tuple(nodes)
+        self._members: list[Mapping[str, Any]] = [node.plan.member or {} for node in nodes]
+
+    # --- made once ------------------------------------------------------------------------------------------
+
+    def configuration(self) -> dict[str, Any]:
+        """Give the configuration that the set is made with: `rs_conf`, with each member's `rs_conf_member`."""
+        return {"_id": self.plan.replica_set, **(self.plan.rs_conf or {}), "members": self._members}
+
+    async def form(self) -> None:
+        """Make the set. Kept data that is a set's already stays one; where members moved, it learns their addresses.
+
+        Raises:
+            ClusterError: the server refuses the configuration; with its reason.
+        """
+        first = self.nodes[min(favourites(self._members))]
+        try:
+            await first.ask("replSetInitiate", self.configuration())
+        except OperationFailure as refusal:
+            if refusal.code != _ALREADY_INITIALIZED:
+                raise self._refused(first, "replSetInitiate", refusal) from refusal
+            await self._move(first)
+        except PyMongoError as problem:
+            raise self._refused(first, "replSetInitiate", problem) from problem
+
+    async def _move(self, first: Node) -> None:
+        try:
+            kept = (await first.ask("replSetGetConfig"))["config"]
+            if [member["host"] for member in kept["members"]] != [member["host"] for member in self._members]:
+                moved = {**self.configuration(), "version": kept["version"] + 1}
+                await first.ask("replSetReconfig", moved, force=True)
+        except PyMongoError as problem:
+            raise self._refused(first, "replSetReconfig", problem) from problem
+
+    def _refused(self, node: Node, command: str, problem: PyMongoError) -> ClusterError:
+        return ClusterError(
+            node.plan.label, f"{command} of {self.plan.name} failed: {problem}; see rs_conf, rs_conf_member"
+        )
+
+    # --- brought to a primary -------------------------------------------------------------------------------
+
+    async def become_whole(self, waited_for: Sequence[Node], *, within_s: float) -> None:
+        """Return when there is a primary that stays and takes writes, and each of these members is in the set again.
+
+        A primary stays if no member that answers has a higher priority: else that one would take over ten seconds
+        later, and writes would be refused once more. So the favourite is the one that is stepped up, or, where it has
+        fallen behind, stepped up as soon as it has caught up.
+
+        Raises:
+            ClusterError: not within that time.
+        """
+        began_s = SYSTEM.monotonic_s()
+
+        async def is_whole() -> bool:
+            states = await self._states()
+            waited_s = SYSTEM.monotonic_s() - began_s
+            if self._is_whole(states, waited_for, waited_s):
+                return True
+            for node in self._candidates(states, waited_s):
+                if await self._step_up(node):
+                    break
+            return False
+
+        if not await until(is_whole, within_s=within_s):
+            raise await self._not_whole(within_s)
+
+    def _is_whole(self, states: Sequence[MemberState], waited_for: Sequence[Node], waited_s: float) -> bool:
+        settled = all(state in _SETTLED for node, state in zip(self.nodes, states, strict=True) if node in waited_for)
+        primaries = {position for position, state in enumerate(states) if state == "PRIMARY"}
+        stays = primaries & self._favourites(states) or waited_s > _FAVOURITE_MATTERS_S
+        return bool(settled and primaries and stays)
+
+    def _candidates(self, states: Sequence[MemberState], waited_s: float) -> list[Node]:
+        """Give the members to step up, the best first."""
+        wanted = self._favourites(states)
+        if "PRIMARY" not in states and waited_s > _FAVOURITES_ALONE_S:
+            wanted = {position for position, member in enumerate(self._members) if can_be_primary(member)}
+        elif any(states[position] == "PRIMARY" for position in wanted):
+            return []
+        return [self.nodes[position] for position in sorted(wanted) if states[position] == "SECONDARY"]
+
+    def _favourites(self, states: Sequence[MemberState]) -> set[int]:
+        """Give the positions of the members with the highest priority of those that answer."""
+        absent = {"priority": 0}
+        return favourites(
+            [absent if state == "down" else member for member, state in zip(self._members, states, strict=True)]
+        )
+
+    async def _step_up(self, node: Node) -> bool:
+        try:
+            await node.ask("replSetStepUp")
+        except PyMongoError as refusal:
+            log.debug("not elected", node=node.name, reason=str(refusal))
+            return False
+        return True
+
+    async def _not_whole(self, within_s: float) -> ClusterError:
+        states = await self._states()
+        shown = ", ".join(f"{node.plan.label} is {state}" for node, state in zip(self.nodes, states, strict=True))
+        worst = next(
+            (node for node, state in zip(self.nodes, states, strict=True) if state not in _SETTLED), self.nodes[0]
+        )
+        return ClusterError(
+            self.plan.name, f"is not whole after {within_s:g} s: {shown}; log of {worst.name}", await worst.log_tail()
+        )
+
+    async def _states(self) -> list[MemberState]:
+        return [state_of(hello) for hello in await asyncio.gather(*(node.hello() for node in self.nodes))]
+
+    # --- before it stops ------------------------------------------------------------------------------------
+
+    async def before_stop(self, stopping: Sequence[Node]) -> None:
+        """Where all members stop, let the primary hand over to none of them.
+
+        A primary that is shut down without waiting has one of the others elected, which may not have its last writes
+        yet: they would be rolled back when it starts again. This way it comes back with the newest data, and is elected
+        at once.
+        (`enableElectionHandoff` is forgotten with the process.)
+        """
+        running = [node for node in self.nodes if node.process is not None]
+        if len(running) < 2 or any(node not in stopping for node in running):
+            return
+        asking = [node.ask("setParameter", enableElectionHandoff=False) for node in running]
+        try:
+            async with asyncio.timeout(_LAST_WORD_S):
+                await asyncio.gather(*asking, return_exceptions=True)
+        except TimeoutError:
+            log.warning("a member of the replica set does not answer", replica_set=self.plan.name)
+
+    async def term(self) -> object:
+        """Give the present primary's election; None where there is no primary."""
+        for hello in await asyncio.gather(*(node.hello() for node in self.nodes)):
+            if hello and hello.get("isWritablePrimary"):
+                return hello.get("electionId")
+        return None

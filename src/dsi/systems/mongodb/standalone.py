@@ -1,0 +1,39 @@
+"""A cluster of one mongod."""
+
+from collections.abc import Sequence
+
+from dsi.errors import ClusterError
+from dsi.systems.mongodb.node import Node, state_of
+from dsi.systems.mongodb.topology import ClusterPlan
+from dsi.systems.mongodb.waiting import until
+
+
+class Standalone:
+    """One node by itself."""
+
+    def __init__(self, plan: ClusterPlan, node: Node) -> None:
+        self.plan = plan
+        self.nodes: tuple[Node, ...] = (node,)
+
+    async def form(self) -> None:
+        """There is nothing to form."""
+
+    async def before_stop(self, stopping: Sequence[Node]) -> None:
+        """There is nothing to say."""
+
+    async def term(self) -> object:
+        """There are no elections: the process is what changes."""
+        return self.nodes[0].process
+
+    async def become_whole(self, waited_for: Sequence[Node], *, within_s: float) -> None:
+        """Return when it takes writes."""
+        node = self.nodes[0]
+
+        async def takes_writes() -> bool:
+            return state_of(await node.hello()) == "STANDALONE"
+
+        if waited_for and not await until(takes_writes, within_s=within_s):
+            state = state_of(await node.hello())
+            raise ClusterError(
+                node.plan.label, f"does not take writes after {within_s:g} s: it is {state}", await node.log_tail()
+            )

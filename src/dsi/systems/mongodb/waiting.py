@@ -1,0 +1,40 @@
+"""Waiting for what a server says, not for time to pass."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
+from dsi.clock import SYSTEM
+from dsi.errors import DsiError, raise_together
+
+_FIRST_PAUSE_S = 0.005
+_LONGEST_PAUSE_S = 0.025
+"""Restarting a replica set takes two seconds: asking more often gains nothing, and fills the servers' logs."""
+
+Answer = TypeVar("Answer")
+
+
+async def until(is_so: Callable[[], Awaitable[bool]], *, within_s: float) -> bool:
+    """Ask until the answer is yes, after milliseconds again; give the last answer, at the latest after `within_s`."""
+    give_up_s = SYSTEM.monotonic_s() + within_s
+    pause_s = _FIRST_PAUSE_S
+    while not await is_so():
+        if SYSTEM.monotonic_s() >= give_up_s:
+            return False
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
+    return True
+
+
+async def side_by_side(actions: Iterable[Awaitable[Answer]]) -> list[Answer]:
+    """Do all of this at once, and give the answers in order. One that fails stops none of the others.
+
+    Raises:
+        DsiError: what failed; for several, one error that says them all.
+    """
+    answers = await asyncio.gather(*actions, return_exceptions=True)
+    failures = [answer for answer in answers if isinstance(answer, BaseException)]
+    for bug in (failure for failure in failures if not isinstance(failure, DsiError)):
+        raise bug
+    raise_together([failure for failure in failures if isinstance(failure, DsiError)])
+    return [answer for answer in answers if not isinstance(answer, BaseException)]
