@@ -23,7 +23,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 
 SOCKET = "init.sock"
 REQUEST_FDS = 5
@@ -238,7 +238,7 @@ class Init:
 
 
 def receive_fds(connection: socket.socket) -> list[int]:
-    """Receive a request. (`socket.recv_fds` of Python 3.11 forgets its flags, and all children would inherit these.)"""
+    """Receive a request. (Python 3.11's `socket.recv_fds` ignores its flags: children would inherit these.)"""
     fds = array.array("i")
     room = socket.CMSG_SPACE(REQUEST_FDS * fds.itemsize)
     _, ancillary, _, _ = connection.recvmsg(1, room, socket.MSG_CMSG_CLOEXEC)
@@ -281,6 +281,16 @@ def listen() -> socket.socket:
     return listener
 
 
+def keep_only(kept: Set[int | None]) -> None:
+    """Close whatever dsi itself inherited (somebody may wait for the end of a pipe), and hand these to no child."""
+    for fd in [int(entry) for entry in os.listdir("/proc/self/fd")]:
+        if fd in kept:
+            os.set_inheritable(fd, False)
+        elif fd > 2:
+            with contextlib.suppress(OSError):  # the listing's own
+                os.close(fd)
+
+
 def say_ready() -> None:
     """Tell dsi, which reads our stdout up to here; it has no reader later."""
     os.write(1, b"ready\n")
@@ -294,9 +304,7 @@ def main(folder: str, *, namespace: bool, claim: int, owner: int | None) -> None
 
     `namespace`: we are PID 1 of one. `claim`: a file descriptor to hold as long as the host lives. `owner`: see `Init`.
     """
-    for fd in (claim, owner):
-        if fd is not None:
-            os.set_inheritable(fd, False)
+    keep_only({claim, owner} - {None})
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.chdir(folder)
     init = Init(listen(), owner, os.open(".", os.O_PATH))
