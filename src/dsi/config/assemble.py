@@ -36,7 +36,7 @@ def complete(node: MappingNode, at: Path, text_of: Callable[[Node], str | None])
 
 
 def _laid_over(node: MappingNode, key: str, general: str) -> MappingNode:
-    under = Scalar(f"${{mongodb_setup.{general}}}", node.position)
+    under = Scalar(f"${{mongodb_setup.{general}}}")
     own = node.entries.get(key)
     empty = own is None or (isinstance(own, Scalar) and own.value is None)
     entry = under if own is None or empty else Layered(own, under)

@@ -73,7 +73,6 @@ class Merge:
                 message=f"{kind(over)} can't override {kind(under)} ({under.position})",
                 path=join(at),
                 position=over.position,
-                allowed=(kind(under),),
             )
         )
 

@@ -150,7 +150,10 @@ class Reading:
             return Unknown(join(path))
         except _Failed as problem:
             self.problems += problem.problems
-            return Unknown(join(path))
+        except RecursionError:
+            message = "too many references within references within mappings to follow"
+            self.problems.append(Problem(message=message, path=join(path)))
+        return Unknown(join(path))
 
     def _find(self, path: Path, chain: Chain) -> tuple[Node, Path, Chain]:
         """Walk from the root. What is on the way is looked through; what is at the end is given as it is."""
@@ -282,8 +285,11 @@ class Reading:
 
     def _failure(self, message: str, chain: Chain) -> Problem:
         """Make a problem of a reference. Its place is the one that was read, or within that."""
-        first = chain[0]
-        rows = tuple(f"from {step.path}{_where(step.position)}: {step.reference}" for step in chain if len(chain) > 1)
+        written = [step for step in chain if step.position] or list(chain)
+        first = written[0]
+        rows = tuple(
+            f"from {step.path}{_where(step.position)}: {step.reference}" for step in written if len(written) > 1
+        )
         path = first.path if f"{first.path}.".startswith(f"{self.asked}.") else self.asked
         return Problem(message=message, path=path, position=first.position, came_from=rows)
 

@@ -1,6 +1,6 @@
 """The one tree that all files together are. What it holds is resolved when it is read."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
@@ -20,6 +20,7 @@ DEFAULTS_NAME = "dsi/config/defaults.yml"
 class Origin:
     """Where a value comes from. `position` is None for what dsi worked out itself.
 
+    For a mapping or a list, `parts` has the origin of everything in it that is neither, by its path from there.
     `layer` is `overrides`, `file`, `out`, `defaults`, `product defaults` or `worked out by dsi`. `references` are those
     that were followed to it, the first first; `replaced` is what an override hides.
     """
@@ -28,8 +29,11 @@ class Origin:
     position: Position | None
     references: tuple[Step, ...] = ()
     replaced: Position | None = None
+    parts: tuple[tuple[str, "Origin"], ...] = ()
 
     def __str__(self) -> str:
+        if self.parts:
+            return "\n".join(f"{path}: {part}" for path, part in self.parts)
         lines = [f"{self.position or '-'} ({self.layer})"]
         lines += [f"  by {step.reference} at {step.position or '-'} ({step.path})" for step in self.references]
         if self.replaced:
@@ -129,12 +133,23 @@ class Tree:
         Raises:
             ConfigError: as `get`.
         """
-        self.get(path)
+        value = self.get(path)
+        if value and isinstance(value, dict | list):
+            return Origin(layer="", position=None, parts=tuple(self._parts(path, value)))
+        return self._origin_of_leaf(path)
+
+    def _parts(self, path: str, value: Any) -> Iterator[tuple[str, Origin]]:
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            if item and isinstance(item, dict | list):
+                yield from ((f"{key}.{name}", part) for name, part in self._parts(f"{path}.{key}", item))
+            else:
+                yield str(key), self._origin_of_leaf(f"{path}.{key}")
+
+    def _origin_of_leaf(self, path: str) -> Origin:
         reading = self.reading()
         node = reading.node(split(path))
-        assert node is not None, "get would have raised"
-        if not isinstance(node, MappingNode | ListNode):
-            reading.value(split(path))
+        assert node is not None, "it has been read already"
+        reading.value(split(path))
         steps = tuple(dict.fromkeys(reading.trail))
         return Origin(layer=_layer(node.position), position=node.position, references=steps, replaced=node.replaced)
 

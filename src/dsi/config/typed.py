@@ -259,5 +259,11 @@ def _remove(value: Any, error: ValidationError) -> None:
 
 
 def once(problems: Iterable[Problem]) -> list[Problem]:
-    """Leave out repetitions."""
-    return list(dict.fromkeys(problems))
+    """Say each thing once: what is written in one place and read at many paths is wrong at the shortest of them."""
+    found: dict[object, Problem] = {}
+    for problem in problems:
+        cause = (problem.position, problem.message) if problem.position else problem
+        known = found.get(cause)
+        if known is None or problem.path.count(".") < known.path.count("."):
+            found[cause] = problem
+    return list(found.values())

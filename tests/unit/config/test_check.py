@@ -171,6 +171,17 @@ def test_problems_come_in_the_order_of_the_files_and_each_once(load):
     ]
 
 
+def test_what_is_wrong_in_one_place_is_said_once_however_many_nodes_read_it(load):
+    tree = load(
+        mongodb_setup="""
+            mongod_config_file: {storage: {engine: "${bootstrap.engine}"}}
+            topology: [{cluster_type: replset, mongod: [{public_ip: a}, {public_ip: b}]}]
+            meta: {storageEngine: x}
+            """
+    )
+    assert [problem.path for problem in config.check(tree)] == ["mongod_config_file.storage.engine"]
+
+
 # --- spelling ----------------------------------------------------------------------------------
 
 

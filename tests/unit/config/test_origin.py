@@ -48,3 +48,14 @@ def test_a_problem_shows_its_path_as_in_its_file_and_whole_elsewhere(load):
     tree = load(test_control="task_name: 1", overrides="test_control: {a: 1}")
     assert str(tree.problem("test_control.task_name", "is wrong")) == "test_control.yml:1:12: task_name: is wrong"
     assert str(tree.problem("test_control.a", "is wrong")) == "overrides.yml:1:19: test_control.a: is wrong"
+
+
+def test_the_origin_of_a_mapping_is_that_of_each_leaf(load):
+    tree = load(
+        mongodb_setup="mongod_config_file: {net: {port: 5}}", overrides="mongodb_setup: {rs_conf: {members: [1]}}"
+    )
+    net = tree.origin("mongodb_setup.mongos_config_file.net")
+    assert [(path, part.layer) for path, part in net.parts] == [("port", "file"), ("bindIp", "product defaults")]
+    lines = str(tree.origin("mongodb_setup.rs_conf")).splitlines()
+    assert lines[0].endswith("(product defaults)")
+    assert lines[1] == "members.0: overrides.yml:1:37 (overrides)"

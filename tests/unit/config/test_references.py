@@ -221,3 +221,40 @@ def test_a_chain_of_references_gives_what_stands_at_its_end(leaves, data):
     root = from_value({"bootstrap": values})
     assert isinstance(root, MappingNode)
     assert Tree(root, work_directory=Path()).get("bootstrap") == ends
+
+
+def test_what_nests_too_deep_to_follow_is_an_error_of_the_configuration(load):
+    deep = "[" * 90
+    lines = [f"a{n}: {deep}'${{bootstrap.a{n + 1}}}'{']' * 90}" for n in range(40)]
+    tree = load(bootstrap="\n".join([*lines, "a40: 1"]))
+    assert "references within references" in fails(lambda: tree.get("bootstrap.a0"))
+
+
+NAMES = st.sampled_from(["a", "b", "c", "d"])
+PATHS = st.lists(st.sampled_from(["a", "b", "c", "d", "0", "-1"]), min_size=1, max_size=3).map(
+    lambda parts: "${bootstrap." + ".".join(parts) + "}"
+)
+TEXTS = PATHS | st.builds("x {} {}".format, PATHS, PATHS) | st.builds("${{bootstrap.{}}}".format, PATHS) | LEAVES
+TREES = st.dictionaries(
+    NAMES,
+    st.recursive(
+        TEXTS, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES, inner, max_size=2), max_leaves=5
+    ),
+)
+
+
+@given(TREES)
+def test_any_references_whatever_give_a_value_or_an_error_of_the_configuration(values):
+    root = from_value({"bootstrap": values})
+    assert isinstance(root, MappingNode)
+    tree = Tree(root, work_directory=Path())
+    for key in values:
+        reading = tree.reading(lenient=True)
+        reading.value(("bootstrap", key))
+        try:
+            got = tree.get(f"bootstrap.{key}")
+        except ConfigError:
+            assert reading.problems
+        else:
+            assert not reading.problems
+            assert "${bootstrap" not in str(got)
