@@ -16,7 +16,10 @@ from bench.series import Comparison
 
 def compare(rounds: int) -> list[Comparison]:
     """Run it, `rounds` times each."""
-    with start_sshds(1) as (server,), tempfile.TemporaryDirectory(prefix="dsi-bench-") as folder:
+    with (
+        start_sshds(1, config="LogLevel QUIET") as (server,),
+        tempfile.TemporaryDirectory(prefix="dsi-bench-") as folder,
+    ):
         hosts = {"provider": "static", "hosts": {"workload_client": [ssh_host(server)]}}
         settings = {"rounds": rounds, **ssh_host(server)}
         samples = run_inside(Path(folder), "exec_true", settings, {"infrastructure_provisioning": hosts})

@@ -21,7 +21,10 @@ def compare(rounds: int) -> list[Comparison]:
 
 
 def _with_hosts(count: int, rounds: int) -> Comparison:
-    with start_sshds(count) as servers, tempfile.TemporaryDirectory(prefix="dsi-bench-") as folder:
+    with (
+        start_sshds(count, config="LogLevel QUIET") as servers,
+        tempfile.TemporaryDirectory(prefix="dsi-bench-") as folder,
+    ):
         listed = [ssh_host(server) for server in servers]
         hosts = {"provider": "static", "hosts": {"mongod": listed, "workload_client": [{"public_ip": "127.0.0.1"}]}}
         settings = {"rounds": rounds, "hosts": listed}
