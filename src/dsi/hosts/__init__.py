@@ -12,6 +12,7 @@ from dsi.hosts.local import (
     start_local_hosts,
     this_machine,
 )
+from dsi.hosts.ssh import SshHost, connect_ssh
 
 __all__ = [
     "Host",
@@ -21,8 +22,10 @@ __all__ = [
     "OnConnection",
     "OnOutput",
     "Reader",
+    "SshHost",
     "Writer",
     "conn_argv",
+    "connect_ssh",
     "end_local_hosts",
     "end_local_hosts_in",
     "is_alive",
