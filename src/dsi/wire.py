@@ -68,7 +68,7 @@ class Decoder:
     """Cuts what one client sends into messages. However the bytes are cut, the messages are the same.
 
     A command ends at the closing brace that makes the bytes since the last command one valid JSON object, or else at
-    the newline, or at the end of the input. A newline always ends a line, also within a string; blank lines are nothing.
+    the newline, or at the end of the input. A newline always ends a line, also within a string; blank ones are nothing.
 
     Memory is bounded by `max_line_bytes`, and time is linear: a JSON text that is an object ends where its braces first
     balance, so each line is parsed there, once, and (if that was no object) once more at its newline.
@@ -135,8 +135,6 @@ class Decoder:
     def _find_end(self, data: bytes, start: int, stop: int) -> int | None:
         """Give the place after the brace in data[start:stop] that closes what the line's first one opened."""
         at = start
-        if self._may_be_object and self._depth == 0:
-            at = self._find_brace(data, start, stop)
         while self._may_be_object and at < stop:
             if self._escaped:
                 self._escaped = False
@@ -149,13 +147,6 @@ class Decoder:
             if self._pass(mark[0]):
                 return at
         return None
-
-    def _find_brace(self, data: bytes, start: int, stop: int) -> int:
-        """Give the place of the first byte that is not blank; if that is no opening brace, the line is no object."""
-        while start < stop and data[start] in _BLANK:
-            start += 1
-        self._may_be_object = start == stop or data[start : start + 1] == b"{"
-        return start
 
     def _pass(self, mark: bytes) -> bool:
         """Go past a mark; tell whether it closes the outermost brace."""

@@ -105,12 +105,12 @@ async def test_a_line_over_the_limit_is_answered_once_and_the_next_one_runs() ->
 
 async def test_a_half_closed_client_gets_every_reply_and_then_the_end(dsi: Socket) -> None:
     reader, writer = await dsi.connect()
-    writer.write(exec_("wait") + b"xx\n" + RESTART)
+    writer.write(exec_("wait") + b"xx\n" + RESTART + b"{")
     writer.write_eof()
     await dsi.execute.until(lambda: len(dsi.execute.begun) == 1)
     dsi.execute.go_on.set()
     answers = (await reader.read()).splitlines(keepends=True)
-    assert [json.loads(line)["status_code"] for line in answers] == [0, 1, 0]
+    assert [json.loads(line)["status_code"] for line in answers] == [0, 1, 0, 1]
     await hang_up(writer)
 
 

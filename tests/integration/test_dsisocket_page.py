@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.integration.dsisocket_bed import Socket
 
 PAGE = Path(__file__).parents[2] / "docs" / "dsisocket.md"

@@ -210,3 +210,38 @@ async def test_a_conversation_goes_on_when_its_listener_is_gone_and_another_serv
         await server.end()
     await hang_up(writer)
     await asyncio.wait(handlers)
+
+
+class StuckWriter:
+    """A connection whose client takes nothing any more."""
+
+    def __init__(self) -> None:
+        self.written = b""
+
+    def write(self, data: bytes, /) -> None:
+        self.written += data
+
+    async def drain(self) -> None:
+        await asyncio.Event().wait()
+
+    def write_eof(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    async def wait_closed(self) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_a_client_that_takes_not_even_its_last_reply_does_not_hold_up_the_end() -> None:
+    it = Socket()
+    server = DsisocketServer(it.execute, it.timeline, it.settings)
+    reader, writer = asyncio.StreamReader(), StuckWriter()
+    reader.feed_data(exec_("wait"))
+    serving = asyncio.create_task(server.serve(reader, writer))
+    await it.execute.until(lambda: len(it.execute.begun) == 1)
+    async with asyncio.timeout(WAIT_LIMIT_S):
+        await server.end()
+        await serving
+    assert b"The test ended" in writer.written
