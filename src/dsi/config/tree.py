@@ -35,7 +35,9 @@ class Origin:
         if self.parts:
             return "\n".join(f"{path}: {part}" for path, part in self.parts)
         lines = [f"{self.position or '-'} ({self.layer})"]
-        lines += [f"  by {step.reference} at {step.position or '-'} ({step.path})" for step in self.references]
+        lines += [
+            f"  by {step.reference} at {step.position} ({step.path})" for step in self.references if step.position
+        ]
         if self.replaced:
             lines.append(f"  overrides {self.replaced}")
         return "\n".join(lines)

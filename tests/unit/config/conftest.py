@@ -5,9 +5,14 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from dsi import config
 from dsi.errors import ConfigError
+
+# How long an example takes says more about who else uses the machine than about the code.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 Load = Callable[..., config.Tree]
 
