@@ -73,7 +73,10 @@ def read_file(path: Path, name: str, *, check_names: bool = True) -> FileContent
 
 
 def dump(value: Any) -> str:
-    """Write plain Python values as YAML text that means the same to readers of YAML 1.1 and of 1.2."""
+    """Write a mapping or list of plain Python values as YAML that means the same to readers of YAML 1.1 and of 1.2.
+
+    Anything else is written too, for people to read.
+    """
     writer = YAML(typ="safe", pure=True)
     writer.version = "1.1"
     writer.default_flow_style = False
@@ -82,7 +85,9 @@ def dump(value: Any) -> str:
     writer.Representer = _Representer
     stream = io.StringIO()
     writer.dump(value, stream)
-    return stream.getvalue().removeprefix("%YAML 1.1\n---").lstrip().removesuffix("...\n")
+    # Without the marks of a document's beginning and end, which a file of one document can do without.
+    text = stream.getvalue().removeprefix("%YAML 1.1\n---")[1:]
+    return text.removesuffix("...\n") if text.endswith("\n...\n") else text
 
 
 class _Representer(SafeRepresenter):
