@@ -47,8 +47,8 @@ class RestartReport:
 class Deployment:
     """The clusters of `mongodb_setup.topology`.
 
-    `host_of` gives the host of a node, and raises Preflight where there is none. `workload_clients` get the archive's
-    binaries too. `state` remembers the nodes that were started; `embedded` gives the mongod for where there is no other.
+    `host_of` gives a node's host, and raises Preflight where there is none. `workload_clients` get the archive too.
+    `state` remembers the nodes that were started; `embedded` gives the mongod that is used where there is no other.
     Used as `async with`, or `close()` at the end: connections are closed then, the nodes go on.
 
     Raises:
@@ -109,6 +109,7 @@ class Deployment:
 
     async def status(self) -> dict[str, MemberState]:
         """Ask every node what it is; by its name."""
+        await side_by_side(node.look() for node in self.nodes)
         hellos = await side_by_side(node.hello() for node in self.nodes)
         return {node.name: state_of(hello) for node, hello in zip(self.nodes, hellos, strict=True)}
 
@@ -145,8 +146,8 @@ class Deployment:
     ) -> RestartReport:
         """Stop and start all clusters, or the nodes behind these ids, and return when they are whole again.
 
-        Other nodes keep their process. Nothing is deleted that isn't asked for; with `clean_db_dir` replica sets are made
-        anew.
+        Other nodes keep their process. Nothing is deleted that isn't asked for; with `clean_db_dir` replica sets are
+        made anew.
 
         Raises:
             InvalidCommand: an id that nothing has; `nodes` together with `clean_db_dir`.
@@ -177,6 +178,7 @@ class Deployment:
             ClusterError, HostError: the others were stopped nevertheless.
         """
         try:
+            await side_by_side(node.look() for node in self._everything())
             await side_by_side(cluster.before_stop(cluster.nodes) for cluster in self.clusters)
             await side_by_side(node.stop() for node in self._everything())
         finally:
@@ -205,6 +207,7 @@ class Deployment:
 
     async def _restart(self, cluster: Cluster, nodes: Sequence[Node], cleaning: "_Cleaning") -> float:
         """Restart some nodes of one cluster; give for how long it refused writes."""
+        await side_by_side(node.look() for node in cluster.nodes)
         before = await cluster.term()
         asked_s = SYSTEM.monotonic_s()
         await cluster.before_stop(nodes)

@@ -16,7 +16,7 @@ if [ -n "$(ls -A "$folder" 2>/dev/null)" ]; then
         [ -e "$folder/$sign" ] && found=$sign
     done
     if [ -z "${found:-}" ]; then
-        echo "storage.dbPath $1 ($folder) holds files, but no server's: nothing was deleted; empty it, or name another" >&2
+        echo "storage.dbPath $1 ($folder) holds no server's files: nothing was deleted; empty it, or name another" >&2
         exit 1
     fi
     find "$folder/" -mindepth 1 -maxdepth 1 ! -name diagnostic.data -exec rm -rf -- {} +

