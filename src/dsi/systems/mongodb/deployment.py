@@ -214,7 +214,8 @@ class Deployment:
         await side_by_side(node.stop() for node in nodes)
         await self._start(cluster, nodes, cleaning)
         whole_s = SYSTEM.monotonic_s()
-        went_on = before is not None and before == await cluster.term()
+        # A set that is made anew begins with the same term again.
+        went_on = not cleaning.form and before is not None and before == await cluster.term()
         return 0.0 if went_on else whole_s - asked_s
 
     async def _start(self, cluster: Cluster, nodes: Sequence[Node], cleaning: "_Cleaning") -> None:
