@@ -1,20 +1,25 @@
 # ruff: noqa: E501  messages and files stand here as users see them
 """Everything that `check` finds, and what it lets pass."""
 
+from collections.abc import Callable
+
 import pytest
 
 from dsi import config
+from dsi.config import Tree
+
+Load = Callable[..., Tree]
 
 
-def found(tree) -> list[str]:
+def found(tree: Tree) -> list[str]:
     return [str(problem) for problem in config.check(tree)]
 
 
-def test_the_products_defaults_are_free_of_problems(load):
+def test_the_products_defaults_are_free_of_problems(load: Load) -> None:
     assert found(load()) == []
 
 
-def test_a_test_type_without_a_parser_is_found(load):
+def test_a_test_type_without_a_parser_is_found(load: Load) -> None:
     tree = load(test_control="run:\n- id: a\n  cmd: x\n  type: ycbs\n")
     assert found(tree) == [
         (
@@ -26,11 +31,11 @@ def test_a_test_type_without_a_parser_is_found(load):
 
 
 @pytest.mark.parametrize("name", ["shell", "mongoshell", "ycsb", "locust", "k6", "cpu_noise", "linkbench2"])
-def test_the_types_of_the_original_are_known_and_newer_ones(load, name):
+def test_the_types_of_the_original_are_known_and_newer_ones(load: Load, name: str) -> None:
     assert found(load(test_control=f"run: [{{id: a, cmd: x, type: {name}}}]")) == []
 
 
-def test_a_test_needs_an_id_a_type_and_a_cmd(load):
+def test_a_test_needs_an_id_a_type_and_a_cmd(load: Load) -> None:
     assert found(load(test_control="run:\n  - skip_validate: true\n")) == [
         "test_control.yml:2:5: run.0.id: id is missing",
         "test_control.yml:2:5: run.0.type: type is missing",
@@ -41,7 +46,7 @@ def test_a_test_needs_an_id_a_type_and_a_cmd(load):
 # --- ids ---------------------------------------------------------------------------------------
 
 
-def test_an_id_used_twice_in_a_file_is_found_wherever_it_stands(load):
+def test_an_id_used_twice_in_a_file_is_found_wherever_it_stands(load: Load) -> None:
     tree = load(
         mongodb_setup="topology:\n- id: a\n  cluster_type: replset\n  mongod:\n  - {id: a, public_ip: x}\nmine: {id: a}\n",
         test_control="run: [{id: a, type: ycsb, cmd: x}]",
@@ -55,7 +60,7 @@ def test_an_id_used_twice_in_a_file_is_found_wherever_it_stands(load):
     ]
 
 
-def test_ids_are_compared_as_they_are_once_references_are_resolved(load):
+def test_ids_are_compared_as_they_are_once_references_are_resolved(load: Load) -> None:
     tree = load(
         bootstrap="test_name: big",
         test_control="run: [{id: '${bootstrap.test_name}', type: genny, cmd: x}, {id: big, type: ycsb, cmd: x}]",
@@ -67,7 +72,7 @@ RESERVED = "pre_task during_test upon_error post_provisioning workload_setup on_
 
 
 @pytest.mark.parametrize("word", [*RESERVED.split(), "mongod.0", "wc.12"])
-def test_an_id_is_no_reserved_word(load, word):
+def test_an_id_is_no_reserved_word(load: Load, word: str) -> None:
     tree = load(test_control=f"run: [{{id: {word}, type: ycsb, cmd: x}}]")
     assert found(tree) == [
         f'test_control.yml:1:12: run.0.id: "{word}" is a reserved word (a hook, a target, or on_…): choose another id'
@@ -75,11 +80,11 @@ def test_an_id_is_no_reserved_word(load, word):
 
 
 @pytest.mark.parametrize("word", ["mongod0", "my_pre_task", "only", "rs0", "mongod.x"])
-def test_an_id_may_resemble_a_reserved_word(load, word):
+def test_an_id_may_resemble_a_reserved_word(load: Load, word: str) -> None:
     assert found(load(test_control=f"run: [{{id: {word}, type: ycsb, cmd: x}}]")) == []
 
 
-def test_an_id_is_text(load):
+def test_an_id_is_text(load: Load) -> None:
     problems = found(load(mongodb_setup="mine: [{id: 5}, {id: [a]}]"))
     assert problems == [
         "mongodb_setup.yml:1:13: mine.0.id: an id is text, not a number: put it in quotes (5)",
@@ -101,7 +106,7 @@ REPLICA_SET = """
     """
 
 
-def test_before_provisioning_what_refers_to_its_out_passes(load):
+def test_before_provisioning_what_refers_to_its_out_passes(load: Load) -> None:
     tree = load(
         mongodb_setup=REPLICA_SET,
         infrastructure_provisioning="hosts: {mongod: '${infrastructure_provisioning.out.mongod}'}",
@@ -121,7 +126,7 @@ def test_before_provisioning_what_refers_to_its_out_passes(load):
     assert found(tree) == []
 
 
-def test_after_provisioning_what_is_not_in_its_out_is_a_problem(load):
+def test_after_provisioning_what_is_not_in_its_out_is_a_problem(load: Load) -> None:
     tree = load(mongodb_setup=REPLICA_SET, infrastructure_provisioning__out="out: {mongod: []}")
     problems = found(tree)
     assert problems[0] == (
@@ -131,7 +136,7 @@ def test_after_provisioning_what_is_not_in_its_out_is_a_problem(load):
     assert len(problems) == 2
 
 
-def test_a_reference_to_nothing_is_found_in_what_will_be_read(load):
+def test_a_reference_to_nothing_is_found_in_what_will_be_read(load: Load) -> None:
     tree = load(
         test_control="""
             pre_task: [{on_mongod: "${bootstrap.x1}"}]
@@ -144,7 +149,7 @@ def test_a_reference_to_nothing_is_found_in_what_will_be_read(load):
     assert [next(n for n in range(1, 8) if f"x{n}" in problem) for problem in problems] == [5, 1, 2, 3]
 
 
-def test_a_hook_is_a_list(load):
+def test_a_hook_is_a_list(load: Load) -> None:
     tree = load(
         mongodb_setup="pre_task: {on_mongod: x}", test_control="run: [{id: a, type: ycsb, cmd: x, post_test: uptime}]"
     )
@@ -154,7 +159,7 @@ def test_a_hook_is_a_list(load):
     ]
 
 
-def test_problems_come_in_the_order_of_the_files_and_each_once(load):
+def test_problems_come_in_the_order_of_the_files_and_each_once(load: Load) -> None:
     tree = load(
         test_control="run: 5\ntimeouts: 6",
         mongodb_setup="clean_logs: 7\ntopology: 8",
@@ -171,7 +176,7 @@ def test_problems_come_in_the_order_of_the_files_and_each_once(load):
     ]
 
 
-def test_what_is_wrong_in_one_place_is_said_once_however_many_nodes_read_it(load):
+def test_what_is_wrong_in_one_place_is_said_once_however_many_nodes_read_it(load: Load) -> None:
     tree = load(
         mongodb_setup="""
             mongod_config_file: {storage: {engine: "${bootstrap.engine}"}}
@@ -185,7 +190,7 @@ def test_what_is_wrong_in_one_place_is_said_once_however_many_nodes_read_it(load
 # --- spelling ----------------------------------------------------------------------------------
 
 
-def test_a_misspelt_key_is_a_warning_that_says_what_was_meant(load):
+def test_a_misspelt_key_is_a_warning_that_says_what_was_meant(load: Load) -> None:
     tree = load(
         test_control="""
             run:
@@ -217,7 +222,7 @@ def test_a_misspelt_key_is_a_warning_that_says_what_was_meant(load):
     )
 
 
-def test_keys_of_ones_own_and_of_the_original_are_no_misspellings(load):
+def test_keys_of_ones_own_and_of_the_original_are_no_misspellings(load: Load) -> None:
     tree = load(
         test_control="{run: [], output_file: {a: b}, url: {}, canaries: none, thread_levels: {}, tests: 1, task: x}",
         mongodb_setup="""
@@ -238,7 +243,7 @@ def test_keys_of_ones_own_and_of_the_original_are_no_misspellings(load):
 # --- hooks -------------------------------------------------------------------------------------
 
 
-def test_hooks_gives_every_command_with_its_path_and_value(load):
+def test_hooks_gives_every_command_with_its_path_and_value(load: Load) -> None:
     tree = load(
         infrastructure_provisioning="{post_provisioning: '${infrastructure_provisioning.steps}', steps: [{on_mongod: a}]}",
         workload_setup="{ycsb: [{on_localhost: b}], fio: [c], mine: [d], local_repos: {x: y}}",
@@ -258,7 +263,7 @@ def test_hooks_gives_every_command_with_its_path_and_value(load):
     ]
 
 
-def test_lenient_hooks_have_an_unknown_in_place_of_what_is_not_there_yet(load):
+def test_lenient_hooks_have_an_unknown_in_place_of_what_is_not_there_yet(load: Load) -> None:
     tree = load(
         test_control="pre_task: [{on_mongod: {exec: 'x ${infrastructure_provisioning.out.a}', n: '${bootstrap.b}'}}]"
     )

@@ -1,9 +1,13 @@
 """Values that are put together for the reader: of nodes and replica sets, and what dsi works out itself."""
 
+from collections.abc import Callable
+
 import pytest
 
 from dsi.config import Tree
 from dsi.errors import ConfigError
+
+Load = Callable[..., Tree]
 
 TOPOLOGY = """
     rs_conf: {protocolVersion: 1}
@@ -29,7 +33,7 @@ TOPOLOGY = """
     """
 
 
-def test_a_nodes_configuration_is_the_general_one_with_its_own_laid_over_it(load):
+def test_a_nodes_configuration_is_the_general_one_with_its_own_laid_over_it(load: Load) -> None:
     tree = load(mongodb_setup=TOPOLOGY)
     general = tree.get("mongodb_setup.mongod_config_file")
     first = tree.get("mongodb_setup.topology.1.mongod.0.config_file")
@@ -40,14 +44,14 @@ def test_a_nodes_configuration_is_the_general_one_with_its_own_laid_over_it(load
     assert tree.get("mongodb_setup.topology.2.shard.0.mongod.0.config_file.storage.engine") == "inMemory"
 
 
-def test_each_kind_of_node_has_its_own_general_configuration(load):
+def test_each_kind_of_node_has_its_own_general_configuration(load: Load) -> None:
     tree = load(mongodb_setup=TOPOLOGY)
     assert tree.get("mongodb_setup.topology.2.mongos.0.config_file.systemLog.path") == "data/logs/mongos.log"
     assert tree.get("mongodb_setup.topology.2.configsvr.0.config_file.net") == {"port": 2, "bindIp": "0.0.0.0"}
     assert tree.get("mongodb_setup.topology.2.configsvr.0.config_file.storage.engine") == "wiredTiger"
 
 
-def test_a_replica_sets_configuration_is_the_general_one_with_its_own_laid_over_it(load):
+def test_a_replica_sets_configuration_is_the_general_one_with_its_own_laid_over_it(load: Load) -> None:
     tree = load(mongodb_setup=TOPOLOGY)
     settings = {"chainingAllowed": False, "heartbeatTimeoutSecs": 1}
     assert tree.get("mongodb_setup.topology.1.rs_conf") == {"protocolVersion": 1, "settings": settings}
@@ -55,7 +59,7 @@ def test_a_replica_sets_configuration_is_the_general_one_with_its_own_laid_over_
     assert not tree.has("mongodb_setup.topology.0.rs_conf")
 
 
-def test_the_whole_topology_has_them_too_also_through_a_reference(load):
+def test_the_whole_topology_has_them_too_also_through_a_reference(load: Load) -> None:
     tree = load(
         mongodb_setup=TOPOLOGY,
         analysis="{all: '${mongodb_setup.topology}', port: '${mongodb_setup.topology.0.config_file.net.port}'}",
@@ -66,7 +70,7 @@ def test_the_whole_topology_has_them_too_also_through_a_reference(load):
     assert tree.get("analysis.port") == 1
 
 
-def test_overrides_and_references_reach_into_them(load):
+def test_overrides_and_references_reach_into_them(load: Load) -> None:
     tree = load(
         mongodb_setup=TOPOLOGY + "special: {net: {port: 8}, replication: {oplogSizeMB: 5}}\n".rjust(5),
         overrides="""
@@ -85,7 +89,7 @@ def test_overrides_and_references_reach_into_them(load):
     assert own["storage"]["dbPath"] == "elsewhere"
 
 
-def test_nodes_that_come_by_reference_get_theirs_too(load):
+def test_nodes_that_come_by_reference_get_theirs_too(load: Load) -> None:
     tree = load(
         bootstrap="{nodes: [{public_ip: a}, {public_ip: b, config_file: {net: {port: 5}}}], kind: replset}",
         mongodb_setup="topology: [{cluster_type: '${bootstrap.kind}', mongod: '${bootstrap.nodes}'}]",
@@ -128,7 +132,7 @@ def computation() -> Computation:
     return Computation()
 
 
-def test_what_is_worked_out_lies_under_what_the_files_say_key_by_key(load, computation):
+def test_what_is_worked_out_lies_under_what_the_files_say_key_by_key(load: Load, computation: Computation) -> None:
     tree = load(mongodb_setup=META, infrastructure_provisioning__out=OUT).with_computed(
         "mongodb_setup.meta", computation
     )
@@ -140,14 +144,14 @@ def test_what_is_worked_out_lies_under_what_the_files_say_key_by_key(load, compu
     assert computation.calls == 1
 
 
-def test_it_is_worked_out_only_when_it_is_needed(load, computation):
+def test_it_is_worked_out_only_when_it_is_needed(load: Load, computation: Computation) -> None:
     tree = load(mongodb_setup=META).with_computed("mongodb_setup.meta", computation)
     assert tree.get("mongodb_setup.meta.own") == 1
     assert tree.get("mongodb_setup.meta.port") == 5
     assert computation.calls == 0
 
 
-def test_what_it_is_worked_out_from_may_refer_to_what_the_files_say_there(load, computation):
+def test_what_it_is_worked_out_from_may_refer_to_what_the_files_say_there(load: Load, computation: Computation) -> None:
     tree = load(mongodb_setup=META, infrastructure_provisioning__out=OUT).with_computed(
         "mongodb_setup.meta", computation
     )
@@ -155,13 +159,13 @@ def test_what_it_is_worked_out_from_may_refer_to_what_the_files_say_there(load, 
     assert tree.get("mongodb_setup.meta.hosts") == "10.0.0.1:5"
 
 
-def test_it_says_why_when_it_can_not_be_worked_out(load, computation):
+def test_it_says_why_when_it_can_not_be_worked_out(load: Load, computation: Computation) -> None:
     tree = load(mongodb_setup=META).with_computed("mongodb_setup.meta", computation)
     with pytest.raises(ConfigError, match="infrastructure_provisioning has no key"):
         tree.get("mongodb_setup.meta.hosts")
 
 
-def test_a_lenient_reader_sees_it_as_unknown_before_provisioning(load, computation):
+def test_a_lenient_reader_sees_it_as_unknown_before_provisioning(load: Load, computation: Computation) -> None:
     tree = load(mongodb_setup=META).with_computed("mongodb_setup.meta", computation)
     reading = tree.reading(lenient=True)
     value = reading.value(("mongodb_setup", "meta", "url"))

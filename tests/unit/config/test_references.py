@@ -1,6 +1,7 @@
 # ruff: noqa: E501  messages and files stand here as users see them
 """References: how they are found in text, what they stand for, and what an unresolvable one says."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,20 +13,22 @@ from dsi.config.references import Reference, parse, show, whole
 from dsi.config.tree import Tree
 from dsi.errors import ConfigError
 
+Load = Callable[..., Tree]
 
-def fails(read):
+
+def fails(read: Callable[[], object]) -> str:
     """Read what can't be read, and give what the error says."""
     with pytest.raises(ConfigError) as caught:
         read()
     return str(caught.value)
 
 
-def test_a_reference_is_what_begins_with_a_stage():
+def test_a_reference_is_what_begins_with_a_stage() -> None:
     assert parse("${bootstrap.a} ${HOME} ${x:-1}") == (Reference(("bootstrap.a",)), " ${HOME} ${x:-1}")
     assert parse("${bootstrapped.a} ${config.port}") == ("${bootstrapped.a} ${config.port}",)
 
 
-def test_every_stage_is_ours():
+def test_every_stage_is_ours() -> None:
     for stage in [
         "bootstrap",
         "runtime",
@@ -40,20 +43,20 @@ def test_every_stage_is_ours():
         assert whole(f"${{{stage}.x}}") is not None, stage
 
 
-def test_references_stand_inside_references_and_inside_shell_text():
+def test_references_stand_inside_references_and_inside_shell_text() -> None:
     inner = Reference(("bootstrap.b",))
     assert parse("${bootstrap.a.${bootstrap.b}.c}") == (Reference(("bootstrap.a.", inner, ".c")),)
     assert parse("${x:-${bootstrap.b}}") == ("${x:-", inner, "}")
     assert parse("${x ${bootstrap.b} }}{") == ("${x ", inner, " }}{")
 
 
-def test_what_is_not_closed_is_text():
+def test_what_is_not_closed_is_text() -> None:
     assert parse("a ${bootstrap.b") == ("a ${bootstrap.b",)
     assert parse("${bootstrap.a ${bootstrap.b}") == ("${bootstrap.a ", Reference(("bootstrap.b",)))
 
 
 @given(st.text(alphabet="${}bootstrap.a- ", max_size=40) | st.text())
-def test_parsing_loses_nothing(text):
+def test_parsing_loses_nothing(text: str) -> None:
     assert show(parse(text)) == text
 
 
@@ -101,33 +104,35 @@ WHOLE = {
 
 
 @pytest.mark.parametrize(("text", "value"), WHOLE.items(), ids=list(WHOLE))
-def test_a_whole_reference_keeps_its_type_and_one_inside_text_becomes_text(load, text, value):
+def test_a_whole_reference_keeps_its_type_and_one_inside_text_becomes_text(
+    load: Load, text: str, value: object
+) -> None:
     tree = load(**TREE, defaults="{bootstrap: {again2: text2, text2: again}}", analysis=f"a: '{text}'\n")
     got = tree.get("analysis.a")
     assert got == value
     assert type(got) is type(value)
 
 
-def test_a_path_leads_through_references(load):
+def test_a_path_leads_through_references(load: Load) -> None:
     tree = load(bootstrap="{a: {b: {c: 1}}, d: '${bootstrap.a}', e: ['${bootstrap.d.b}']}")
     assert tree.get("bootstrap.d.b.c") == 1
     assert tree.get("bootstrap.e.0.c") == 1
     assert tree.get("bootstrap.e.0") == {"c": 1}
 
 
-def test_a_reference_that_nobody_reads_may_stay_unresolvable(load):
+def test_a_reference_that_nobody_reads_may_stay_unresolvable(load: Load) -> None:
     tree = load(bootstrap="{a: '${bootstrap.nowhere}', b: 1}")
     assert tree.get("bootstrap.b") == 1
     assert tree.has("bootstrap.a")
 
 
-def test_what_a_key_stands_for_is_read_anew_by_the_one_who_asks(load):
+def test_what_a_key_stands_for_is_read_anew_by_the_one_who_asks(load: Load) -> None:
     tree = load(bootstrap="{a: {x: [1]}}")
     tree.get("bootstrap.a")["x"].append(2)
     assert tree.get("bootstrap.a") == {"x": [1]}
 
 
-def test_an_unresolvable_reference_names_what_was_read_the_reference_and_the_chain(load):
+def test_an_unresolvable_reference_names_what_was_read_the_reference_and_the_chain(load: Load) -> None:
     tree = load(
         test_control="run:\n  - cmd: x ${test_control.level.a}\nlevel:\n  a: ${test_control.hosts}!\nhosts: ${bootstrap.hots}\n",
         bootstrap="hosts: x\n",
@@ -141,7 +146,7 @@ def test_an_unresolvable_reference_names_what_was_read_the_reference_and_the_cha
     )
 
 
-def test_all_unresolvable_references_of_a_value_are_named_at_once(load):
+def test_all_unresolvable_references_of_a_value_are_named_at_once(load: Load) -> None:
     tree = load(bootstrap="a: {b: '${bootstrap.x1}', c: ['${bootstrap.x2}', 'is ${bootstrap.x3}']}")
     text = fails(lambda: tree.get("bootstrap.a"))
     assert [name in text for name in ("x1", "x2", "x3")] == [True] * 3
@@ -160,12 +165,12 @@ ELSEWHERE = {
 
 
 @pytest.mark.parametrize(("text", "why"), ELSEWHERE.items(), ids=list(ELSEWHERE))
-def test_an_unresolvable_reference_says_where_the_path_ends(load, text, why):
+def test_an_unresolvable_reference_says_where_the_path_ends(load: Load, text: str, why: str) -> None:
     tree = load(bootstrap="{list: [1, 2], text: a, number: 1}", analysis=f"a: '{text}'")
     assert fails(lambda: tree.get("analysis.a")) == f"analysis.yml:1:4: a: {text} stands for nothing: {why}"
 
 
-def test_a_circle_is_an_error_that_shows_the_circle(load):
+def test_a_circle_is_an_error_that_shows_the_circle(load: Load) -> None:
     tree = load(bootstrap="{a: 'x ${bootstrap.b}', b: '${bootstrap.c}', c: ['${bootstrap.a}']}")
     text = fails(lambda: tree.get("bootstrap.a"))
     assert "the references go round in a circle: bootstrap.b → bootstrap.c → bootstrap.a → bootstrap.b" in text
@@ -183,24 +188,24 @@ CIRCLES = [
 
 
 @pytest.mark.parametrize("text", CIRCLES)
-def test_every_circle_is_found(load, text):
+def test_every_circle_is_found(load: Load, text: str) -> None:
     tree = load(bootstrap=text)
     assert "go round in a circle" in fails(lambda: tree.get("bootstrap.a"))
 
 
-def test_a_path_that_passes_one_place_twice_is_no_circle(load):
+def test_a_path_that_passes_one_place_twice_is_no_circle(load: Load) -> None:
     tree = load(bootstrap="{x: {c: '${bootstrap.a.d}', d: 7}, a: '${bootstrap.x}', e: '${bootstrap.a.c}'}")
     assert tree.get("bootstrap.e") == 7
 
 
-def test_endless_chains_are_refused(load):
+def test_endless_chains_are_refused(load: Load) -> None:
     lines = [f"a{n}: ${{bootstrap.a{n + 1}}}" for n in range(60)]
     tree = load(bootstrap="\n".join([*lines, "a60: 1"]))
     assert tree.get("bootstrap.a20") == 1
     assert "more than 50 references in a row" in fails(lambda: tree.get("bootstrap.a0"))
 
 
-def test_a_key_that_is_nowhere_is_an_error_that_names_the_path_and_the_files(load):
+def test_a_key_that_is_nowhere_is_an_error_that_names_the_path_and_the_files(load: Load) -> None:
     tree = load(test_control="timeouts: {no_output_ms: 1}", bootstrap="a: 1")
     assert fails(lambda: tree.get("test_control.timeouts.no_outptu_ms")) == (
         'test_control.yml:1:11: timeouts.no_outptu_ms: test_control.timeouts has no key "no_outptu_ms" '
@@ -212,7 +217,7 @@ LEAVES = st.sampled_from([1, 2.5, True, None, "text", "a ${HOME}"])
 
 
 @given(st.lists(LEAVES, min_size=1, max_size=5), st.data())
-def test_a_chain_of_references_gives_what_stands_at_its_end(leaves, data):
+def test_a_chain_of_references_gives_what_stands_at_its_end(leaves: list[object], data: st.DataObject) -> None:
     values: dict[str, object] = {f"v{n}": leaf for n, leaf in enumerate(leaves)}
     ends: dict[str, object] = dict(values)
     for n in range(data.draw(st.integers(0, 8))):
@@ -223,7 +228,7 @@ def test_a_chain_of_references_gives_what_stands_at_its_end(leaves, data):
     assert Tree(root, work_directory=Path()).get("bootstrap") == ends
 
 
-def test_what_nests_too_deep_to_follow_is_an_error_of_the_configuration(load):
+def test_what_nests_too_deep_to_follow_is_an_error_of_the_configuration(load: Load) -> None:
     deep = "[" * 90
     lines = [f"a{n}: {deep}'${{bootstrap.a{n + 1}}}'{']' * 90}" for n in range(40)]
     tree = load(bootstrap="\n".join([*lines, "a40: 1"]))
@@ -244,7 +249,7 @@ TREES = st.dictionaries(
 
 
 @given(TREES)
-def test_any_references_whatever_give_a_value_or_an_error_of_the_configuration(values):
+def test_any_references_whatever_give_a_value_or_an_error_of_the_configuration(values: dict[str, object]) -> None:
     root = from_value({"bootstrap": values})
     assert isinstance(root, MappingNode)
     tree = Tree(root, work_directory=Path())

@@ -1,22 +1,25 @@
 # ruff: noqa: E501  messages and files stand here as users see them
 """Typed models: what is read, and how a wrong type or range is said."""
 
+from collections.abc import Callable
+
 import pytest
 
 from dsi import config
-from dsi.config.loading import product_defaults
-from dsi.config.models import InfrastructureProvisioning, MongodbSetup, ReplicaSet, Standalone, TestControl
-from dsi.config.nodes import MappingNode
+from dsi.config import Tree
+from dsi.config.models import ReplicaSet, Standalone, TestControl
 from dsi.errors import ConfigError
 
+Load = Callable[..., Tree]
 
-def problems(read) -> list[str]:
+
+def problems(read: Callable[[], object]) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         read()
     return [str(problem) for problem in caught.value.problems]
 
 
-def test_without_any_file_everything_has_its_default(load):
+def test_without_any_file_everything_has_its_default(load: Load) -> None:
     tree = load()
     assert config.test_control(tree) == TestControl(task_name="default_task_name")
     provisioning = config.provisioning(tree)
@@ -29,23 +32,26 @@ def test_without_any_file_everything_has_its_default(load):
     assert setup.mongodb_binary_archive is None
 
 
-@pytest.mark.parametrize("model", [TestControl, MongodbSetup, InfrastructureProvisioning])
-def test_the_models_own_defaults_are_the_products(load, model):
-    stage = {TestControl: "test_control", MongodbSetup: "mongodb_setup"}.get(model, "infrastructure_provisioning")
-    read = {
-        TestControl: config.test_control,
-        MongodbSetup: config.mongodb_setup,
-        InfrastructureProvisioning: config.provisioning,
-    }[model](load())
-    section = product_defaults().entries[stage]
-    assert isinstance(section, MappingNode)
-    apart = {"task_name", "tfvars", "mongod_config_file", "mongos_config_file", "configsvr_config_file", "rs_conf"}
-    apart |= {"numactl_prefix", "authentication"}
-    for name in set(model.model_fields) & set(section.entries) - apart:
-        assert getattr(read, name) == getattr(model(), name), name
+SAID_BY_THE_FILE_ALONE = {
+    "task_name",
+    "tfvars",
+    "mongod_config_file",
+    "mongos_config_file",
+    "configsvr_config_file",
+    "rs_conf",
+    "numactl_prefix",
+    "authentication",
+}
 
 
-def test_clusters_are_typed_and_resolved(load):
+def test_the_models_own_defaults_are_the_products(load: Load) -> None:
+    tree = load()
+    for read in (config.test_control(tree), config.mongodb_setup(tree), config.provisioning(tree)):
+        for name in set(type(read).model_fields) - SAID_BY_THE_FILE_ALONE:
+            assert getattr(read, name) == getattr(type(read)(), name), name
+
+
+def test_clusters_are_typed_and_resolved(load: Load) -> None:
     tree = load(
         infrastructure_provisioning__out="out: {mongod: [{public_ip: a, private_ip: b, more: 1}], workload_client: []}",
         mongodb_setup="""
@@ -66,10 +72,12 @@ def test_clusters_are_typed_and_resolved(load):
     assert replica_set.mongod[0].config_file["net"]["port"] == 27017
     assert replica_set.mongod[0].clean_db_dir is False
     assert isinstance(standalone, Standalone)
-    assert config.provisioning(tree).out.mongod[0].private_ip == "b"
+    hosts = config.provisioning(tree).out
+    assert hosts is not None
+    assert hosts.mongod[0].private_ip == "b"
 
 
-def test_the_hosts_that_have_other_disks_count_too(load):
+def test_the_hosts_that_have_other_disks_count_too(load: Load) -> None:
     tree = load(
         infrastructure_provisioning="tfvars: {mongod_instance_count: 0, mongod_ebs_instance_count: 3, "
         "mongod_seeded_ebs_instance_count: 1}"
@@ -77,7 +85,7 @@ def test_the_hosts_that_have_other_disks_count_too(load):
     assert config.provisioning(tree).tfvars.mongod_count == 4
 
 
-def test_keys_that_dsi_does_not_know_are_not_read(load):
+def test_keys_that_dsi_does_not_know_are_not_read(load: Load) -> None:
     tree = load(
         test_control="{mine: '${bootstrap.nowhere}', run: [{id: a, type: ycsb, cmd: x, mine: '${bootstrap.nowhere}'}]}"
     )
@@ -85,14 +93,14 @@ def test_keys_that_dsi_does_not_know_are_not_read(load):
     assert config.check(tree) == []
 
 
-def test_null_is_as_good_as_leaving_it_out(load):
+def test_null_is_as_good_as_leaving_it_out(load: Load) -> None:
     tree = load(test_control="run:\ntimeouts: {no_output_ms: null}\npre_task:\n", mongodb_setup="topology:\n")
     assert config.test_control(tree).run == []
     assert config.test_control(tree).timeouts.no_output_ms == 5_400_000
     assert config.check(tree) == []
 
 
-def test_everything_that_is_wrong_is_said_at_once_with_its_place(load):
+def test_everything_that_is_wrong_is_said_at_once_with_its_place(load: Load) -> None:
     tree = load(
         test_control="""
             run:
@@ -119,7 +127,7 @@ def test_everything_that_is_wrong_is_said_at_once_with_its_place(load):
     ]
 
 
-def test_a_wrong_topology_says_what_is_allowed(load):
+def test_a_wrong_topology_says_what_is_allowed(load: Load) -> None:
     tree = load(
         mongodb_setup="""
             topology:
@@ -148,7 +156,7 @@ def test_a_wrong_topology_says_what_is_allowed(load):
     ]
 
 
-def test_a_wrong_value_says_through_which_reference_or_override_it_came(load):
+def test_a_wrong_value_says_through_which_reference_or_override_it_came(load: Load) -> None:
     tree = load(
         bootstrap="port: {a: 1}",
         test_control="dsisocket: {port: '${bootstrap.port.a}x'}\ntimeouts: {no_output_ms: '${bootstrap.port}'}\ntest_delay_seconds: 1",
@@ -168,13 +176,13 @@ def test_a_wrong_value_says_through_which_reference_or_override_it_came(load):
     ]
 
 
-def test_numbers_in_quotes_and_out_of_text_are_numbers(load):
+def test_numbers_in_quotes_and_out_of_text_are_numbers(load: Load) -> None:
     tree = load(bootstrap="n: 27", test_control="dsisocket: {port: '${bootstrap.n}018'}\ntest_delay_seconds: '1.5'")
     assert config.test_control(tree).dsisocket.port == 27018
     assert config.test_control(tree).test_delay_seconds == 1.5
 
 
-def test_a_lenient_reader_gets_what_is_known_and_right(load):
+def test_a_lenient_reader_gets_what_is_known_and_right(load: Load) -> None:
     tree = load(
         infrastructure_provisioning="""
             tfvars: {mongod_instance_count: 3, workload_instance_count: many}
