@@ -7,12 +7,13 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, cast
+from pathlib import Path
+from typing import Any
 
 from dsi.config.models import Dsisocket
 from dsi.control import open_dsisocket
-from dsi.errors import ClusterError, CommandFailed, InvalidCommand, PortTaken
-from dsi.hosts.base import Host, OnConnection
+from dsi.errors import ClusterError, CommandFailed, InvalidCommand
+from dsi.hosts import this_machine
 from dsi.model import Result
 from dsi.timeline import Timeline
 
@@ -28,30 +29,6 @@ WAIT_LIMIT_S = 60
 
 def failed(message: str) -> bytes:
     return b'{"status_code": 2, "status": "EXECUTION_ERROR", "message": %s}\n' % json.dumps(message).encode()
-
-
-class FakeListener:
-    """A port of this machine."""
-
-    def __init__(self, server: asyncio.Server) -> None:
-        self._server = server
-        self.address, self.port = server.sockets[0].getsockname()[:2]
-
-    async def close(self) -> None:
-        self._server.close()
-        await self._server.wait_closed()
-
-
-class FakeHost:
-    """The one ability of a host that the dsisocket needs: listening, for real, on this machine."""
-
-    name = "workload_client.0"
-
-    async def listen(self, address: str, port: int, on_connection: OnConnection) -> FakeListener:
-        try:
-            return FakeListener(await asyncio.start_server(on_connection, address, port, backlog=1024))
-        except OSError as problem:
-            raise PortTaken(self.name, str(problem)) from problem
 
 
 class FakeExecute:
@@ -111,7 +88,7 @@ class Socket:
         # A loopback address of our own, so that no other test can have the port.
         address = f"127.{random.randint(16, 254)}.{random.randint(0, 255)}.{random.randint(1, 254)}"
         self.settings = Dsisocket(enabled=True, bind_addr=address, **settings)
-        self.host = cast("Host", FakeHost())
+        self.host = this_machine("workload_client.0", Path.cwd())
 
     def open(self) -> AbstractAsyncContextManager[str]:
         return open_dsisocket(self.host, self.settings, self.execute, self.timeline)

@@ -73,6 +73,17 @@ async def test_a_json_value_that_is_no_object_is_told_what_a_command_is(dsi: Soc
     assert '{"on_workload_client": {"exec": "uptime"}}' in reply["message"]
 
 
+async def test_half_a_surrogate_pair_is_refused_before_anything_runs(dsi: Socket) -> None:
+    line = rb'{"on_workload_client": {"exec": "echo \ud800"}}'
+    assert await dsi.ask(line) == failed(r"'\ud800' is half a surrogate pair: write both halves, or the character")
+    assert await dsi.ask(line.replace(b"ud800", b"ud83d\\ude00")) == OK
+    assert dsi.execute.begun == [{"on_workload_client": {"exec": "echo \U0001f600"}}]
+
+
+async def test_a_refusal_says_what_would_have_been_allowed(dsi: Socket) -> None:
+    assert await dsi.ask(b"{}") == failed("unknown command; known: restart_mongodb")
+
+
 async def test_a_failures_newlines_are_shown_and_it_is_cut_at_4_kib(dsi: Socket) -> None:
     reply = json.loads(await dsi.ask(exec_("cluster")))
     assert "\n" not in reply["message"]
@@ -93,7 +104,7 @@ async def test_what_would_have_been_allowed_goes_to_the_log(dsi: Socket) -> None
     with capture_logs() as logs:
         await dsi.ask(EXEC.replace(b'"exec"', b'"foo"') + b"\n")
     (entry,) = [entry for entry in logs if entry["log_level"] == "info"]
-    assert (entry["path"], entry["allowed"]) == ("on_workload_client.foo", ("exec",))
+    assert entry["allowed"] == ("exec",)
 
 
 async def test_a_line_over_the_limit_is_answered_once_and_the_next_one_runs() -> None:

@@ -1,6 +1,7 @@
 """One client of the dsisocket: its requests in order, and a reply to each."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -32,8 +33,10 @@ milliseconds; a client that needs longer isn't reading."""
 GONE = (OSError, EOFError, HostError)
 """What reading and writing raise when the client, or the way to it, is gone."""
 
-_SHOWN_CHARS = 4096
-"""How much of a command's text goes to the timeline: a line of 1 MiB each would soon fill memory and disk."""
+_SHOWN_CHARS = 2048
+"""How much of a client's text goes to timeline and log: a line of 1 MiB each would soon fill memory and disk."""
+
+INVALID_COMMAND_TYPE = "Invalid command type"
 
 _NO_OBJECT = 'a command is a JSON object with one key, like {"on_workload_client": {"exec": "uptime"}}'
 _NOT_STARTED = "The test has ended: the command was not started"
@@ -77,8 +80,8 @@ class Session:
             await self._converse()
         except GONE as problem:
             self._log.debug("dsisocket client gone", reason=str(problem))
-        except Exception:  # noqa: BLE001  a task's boundary: a bug in one conversation must not touch the others
-            self._log.exception("dsisocket connection ended by a bug in dsi")
+        except Exception:  # noqa: BLE001  a task's boundary: what ends one conversation must not touch the others
+            self._log.warning("dsisocket connection broke", exc_info=True)
         finally:
             self._writer.close()
             with suppress(*GONE):
@@ -114,12 +117,13 @@ class Session:
     async def _run(self, request: wire.Request) -> Outcome:
         self.busy = True
         try:
+            _insist_on_unicode(request)
             running = self._execute(request.value)
             with self._timeline.span("dsisocket_command", client=self._client, command=_shown(request.text)):
                 await running
         except InvalidCommand as problem:
-            self._log.info("dsisocket command refused", reason=str(problem), path=problem.path, allowed=problem.allowed)
-            return Code.EXECUTION_ERROR, problem.message
+            self._log.info("dsisocket command refused", reason=_shown(problem.message), allowed=problem.allowed)
+            return Code.EXECUTION_ERROR, _with_allowed(problem)
         except DsiError as problem:
             return Code.EXECUTION_ERROR, str(problem)
         except asyncio.CancelledError:
@@ -153,6 +157,24 @@ class Session:
 
     def _patience_s(self) -> float | None:
         return FLUSH_S if self._ending.is_set() else None
+
+
+def _insist_on_unicode(request: wire.Request) -> None:
+    """Refuse half a surrogate pair: `json` reads it from an escape, and no host, log or file can be given it."""
+    if "\\u" not in request.text:
+        return
+    try:
+        json.dumps(request.value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as problem:
+        half = ascii(problem.object[problem.start])
+        raise InvalidCommand(f"{half} is half a surrogate pair: write both halves, or the character") from problem
+
+
+def _with_allowed(problem: InvalidCommand) -> str:
+    """Say what was allowed, but for the one message that the original document has to the byte."""
+    if problem.message == INVALID_COMMAND_TYPE or not problem.allowed:
+        return problem.message
+    return f"{_shown(problem.message)}; known: {', '.join(problem.allowed)}"
 
 
 def _shown(text: str) -> str:

@@ -61,6 +61,8 @@ class LocalListener:
         self._serving.add(task)
         try:
             await self._on_connection(reader, writer)
+            writer.close()
+            await writer.wait_closed()  # a client that takes nothing keeps it open until `close` cancels this
         except asyncio.CancelledError:
             writer.transport.abort()
         except ConnectionError as problem:
