@@ -1,18 +1,40 @@
-"""A server's log, made readable."""
+"""A server's log: what of it is shown, and how."""
 
-from dsi.systems.mongodb.process import readable
+import json
+
+from dsi.systems.mongodb.log import telling
+
+
+def entry(message: str, severity: str = "I", **attributes: object) -> str:
+    when = {"$date": "2026-01-31T12:00:00.000+00:00"}
+    return json.dumps({"t": when, "s": severity, "c": "CONTROL", "id": 1, "msg": message, "attr": attributes})
 
 
 def test_a_line_of_json_becomes_a_line_that_a_person_can_read() -> None:
-    line = (
-        '{"t":{"$date":"2026-01-31T12:00:00.000+00:00"},"s":"E",  "c":"CONTROL",  "id":20557,   "ctx":"initandlisten",'
-        '"msg":"DBException in initAndListen, terminating","attr":{"error":"Location40415"}}'
-    )
-    assert readable(line) == (
-        '2026-01-31T12:00:00.000+00:00 E CONTROL: DBException in initAndListen, terminating {"error": "Location40415"}'
-    )
+    assert telling([entry("terminating", "E", error="Location40415"), entry("Now exiting")]) == [
+        '2026-01-31T12:00:00.000+00:00 E CONTROL: terminating {"error": "Location40415"}',
+        "2026-01-31T12:00:00.000+00:00 I CONTROL: Now exiting",
+    ]
 
 
 def test_any_other_line_stays_as_it_is() -> None:
-    for line in ("Unrecognized option: storage.nonsense", "", "[]", '{"t": 1}', "12"):
-        assert readable(line) == line
+    lines = ["Unrecognized option: storage.nonsense", "", "[]", '{"t": 1}', "12", "{"]
+    assert telling(lines) == lines
+
+
+def test_the_error_is_shown_even_if_the_server_wrote_much_after_it() -> None:
+    lines = [entry("early"), entry("cannot listen", "E"), *(entry(f"ending {number}") for number in range(50))]
+    shown = telling(lines)
+    assert len(shown) == 10
+    assert shown[0].endswith("E CONTROL: cannot listen")
+    assert shown[-1].endswith("ending 49")
+
+
+def test_many_errors_leave_the_last_ten() -> None:
+    shown = telling([entry(f"wrong {number}", "E") for number in range(50)])
+    assert [line.split()[-1] for line in shown] == [str(number) for number in range(40, 50)]
+
+
+def test_what_an_earlier_start_wrote_is_not_shown() -> None:
+    lines = [entry("an old error", "E"), entry("***** SERVER RESTARTED *****"), entry("new")]
+    assert "old" not in "\n".join(telling(lines))

@@ -1,13 +1,14 @@
 """The configuration file that a server gets: the user's own words, and the few changes that dsi makes."""
 
 import json
+from collections.abc import Mapping
 
 import pytest
 
 from dsi.systems.mongodb import mongod_config
 
 
-def whole(config: dict[str, object], local_address: str | None = None) -> dict[str, dict[str, object]]:
+def whole(config: Mapping[str, object], local_address: str | None = None) -> dict[str, dict[str, object]]:
     return mongod_config.whole(config, replica_set=None, local_address=local_address)
 
 

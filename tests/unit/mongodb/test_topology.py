@@ -70,7 +70,7 @@ def test_selected_nodes_come_once_and_in_order() -> None:
 
 
 def test_an_unknown_id_gets_a_suggestion() -> None:
-    with pytest.raises(InvalidCommand, match='"primry".*did you mean "primary"') as caught:
+    with pytest.raises(InvalidCommand, match=r'"primry".*did you mean "primary"') as caught:
         topology(replica_set(node(1, id="primary"), node(2))).select(["primry"])
     assert caught.value.allowed == ("primary", "rs0")
 

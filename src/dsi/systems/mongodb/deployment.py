@@ -10,7 +10,7 @@ import structlog
 
 from dsi.clock import SYSTEM
 from dsi.config import models
-from dsi.errors import InvalidCommand, Preflight
+from dsi.errors import ClusterError, InvalidCommand, Preflight
 from dsi.hosts.base import Host
 from dsi.state import State
 from dsi.systems.mongodb import mongod_config
@@ -224,7 +224,6 @@ class Deployment:
         try:
             await side_by_side(self._start_node(node, cleaning) for node in nodes)
         finally:
-            self._starting -= {node.name for node in nodes}
             self._remember()
         if cleaning.form:
             await cluster.form()
@@ -232,7 +231,13 @@ class Deployment:
 
     async def _start_node(self, node: Node, cleaning: "_Cleaning") -> None:
         await node.prepare(clean_logs=cleaning.logs, clean_db_dir=cleaning.db_dir)
-        await node.start()
+        try:
+            await node.start()
+        except ClusterError:
+            self._starting.discard(node.name)
+            raise
+        # What is cut short (cancelled, a lost connection) stays among those that may be running.
+        self._starting.discard(node.name)
 
     # --- what is remembered ---------------------------------------------------------------------------------
 

@@ -35,9 +35,8 @@ done
 """
 
 _TAIL = r"""
-for file in "$@"; do
-    if [ -s "$file" ]; then tail -n "$LINES_WANTED" -- "$file"; fi
-done
+file=$1 lines=$2 since=$3
+if [ -s "$file" ] && ! [ "$file" -ot "$since" ]; then tail -n "$lines" -- "$file"; fi
 """
 
 
@@ -68,7 +67,7 @@ async def clean_logs(host: Host, log_path: str, db_path: str) -> None:
     await host.run(f"set -- {shlex.join([log_path, db_path])}\n{_CLEAN_LOGS}")
 
 
-async def tail(host: Host, files: Sequence[str], *, lines: int) -> list[str]:
-    """Give the last lines of these files, one file after the other; those that aren't there have none."""
-    done = await host.run(f"LINES_WANTED={lines}\nset -- {shlex.join(files)}\n{_TAIL}", check=False)
+async def tail(host: Host, file: str, *, lines: int, written_since: str = "") -> list[str]:
+    """Give the last lines of a file; none if it isn't there, or is older than the file `written_since`."""
+    done = await host.run(f"set -- {shlex.join([file, str(lines), written_since])}\n{_TAIL}", check=False)
     return done.stdout.splitlines()

@@ -14,6 +14,7 @@ from dsi.errors import ClusterError
 from dsi.hosts.base import Host
 from dsi.systems.mongodb import folders, mongod_config, process
 from dsi.systems.mongodb.client import Client, Document
+from dsi.systems.mongodb.log import SEARCHED_LINES, telling
 from dsi.systems.mongodb.process import Files, NotStarted, Process
 from dsi.systems.mongodb.topology import NodePlan
 
@@ -21,7 +22,6 @@ log = structlog.get_logger()
 
 MemberState = Literal["PRIMARY", "SECONDARY", "ARBITER", "STANDALONE", "NOT READY", "down"]
 
-_LOG_LINES = 10
 _HELLO_LIMIT_S = 2.0
 _AFTER_SIGKILL_MS = 10_000
 """The kernel ends a process at once; giving back the memory of a big one takes seconds."""
@@ -127,9 +127,10 @@ class Node:
         return ClusterError(self.plan.label, message, await self.log_tail())
 
     async def log_tail(self) -> list[str]:
-        """Give the last lines of the server's log, and before them what it said before it had one."""
-        lines = await folders.tail(self.host, [self._files.out, self._log_path], lines=_LOG_LINES)
-        return [process.readable(line) for line in lines]
+        """Give the lines of the server's log that tell most, and what it said before it had one."""
+        said = await folders.tail(self.host, self._files.out, lines=SEARCHED_LINES)
+        logged = await folders.tail(self.host, self._log_path, lines=SEARCHED_LINES, written_since=self._files.pid)
+        return [*telling(said), *telling(logged)]
 
     # --- being asked ----------------------------------------------------------------------------------------
 

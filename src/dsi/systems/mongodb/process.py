@@ -4,7 +4,6 @@ All of it is shell text for the host's bash, and needs nothing else there but se
 its pid and its start time, so that no other process is ever taken for it.
 """
 
-import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,21 +47,21 @@ fi
 rm -f "$exit_file" "$pid_file"
 # In a session of its own the node outlives this shell, the connection and dsi. Its parent stays with it to keep its
 # exit status, which nobody else is told.
-read -r pid < <(
+read -r pid start < <(
     setsid bash -c '
         pid_file=$1 exit_file=$2 out_file=$3; shift 3
         "$@" > "$out_file" 2>&1 < /dev/null &
-        echo $! > "$pid_file"
-        echo $!
+        pid=$!
+        { read -r line < "/proc/$pid/stat"; } && set -- ${line##*) }
+        echo "$pid ${20}" > "$pid_file"
+        echo "$pid ${20}"
         exec > /dev/null
-        wait $!
+        wait "$pid"
         echo $? > "$exit_file.new"
         mv "$exit_file.new" "$exit_file"
     ' node "$pid_file" "$exit_file" "$out_file" "$@" < /dev/null 2> /dev/null {never}>&-
 )
 [ -n "$pid" ] || { echo "setsid could not be started (package util-linux)" >&2; exit 127; }
-look "$pid"; start=$started
-echo "$pid $start" > "$pid_file"
 limit "$limit_ms"
 until listens "$address" "$port"; do
     if ! runs "$pid" "$start"; then
@@ -188,14 +187,3 @@ async def find(host: Host, files: Files, process: Process | None) -> Process | N
 def _text(script: str, *arguments: object) -> str:
     """Put shell text together: its functions, its arguments, itself."""
     return f"{_FUNCTIONS}set -- {shlex.join(map(str, arguments))}\n{script}"
-
-
-def readable(line: str) -> str:
-    """Make a line of a server's log (JSON) readable: `TIME SEVERITY COMPONENT: MESSAGE ATTRIBUTES`. Others stay."""
-    try:
-        entry = json.loads(line)
-        attributes = entry.get("attr")
-        shown = f" {json.dumps(attributes)}" if attributes else ""
-        return f"{entry['t']['$date']} {entry['s']} {entry['c']}: {entry['msg']}{shown}"
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return line
