@@ -33,10 +33,16 @@ _UNPACK = r"""
 dir=$1 archive=$2 mark=$3
 fresh=$dir/.unpacking.$$
 trap 'rm -rf -- "$fresh" "$archive"' EXIT
-mkdir -p -- "$fresh" && tar -xzf "$archive" --strip-components=1 -C "$fresh" || exit 1
+failed() {
+    # What tar says of a full disk isn't always that it is full.
+    read -r _ _ _ left _ place < <(df -Ph -- "$dir" | tail -n 1)
+    echo "unpacking to $dir failed; $left are left on the disk ($place)" >&2
+    exit 1
+}
+mkdir -p -- "$fresh" && tar -xzf "$archive" --strip-components=1 -C "$fresh" || failed
 rm -f -- "$dir/.archive"
 for entry in "$fresh"/*; do
-    rm -rf -- "$dir/${entry##*/}" && mv -- "$entry" "$dir/" || exit 1
+    rm -rf -- "$dir/${entry##*/}" && mv -- "$entry" "$dir/" || failed
 done
 echo "$mark" > "$dir/.archive"
 """
