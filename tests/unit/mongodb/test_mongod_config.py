@@ -74,11 +74,12 @@ def test_the_users_mapping_is_left_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("net", "expected"),
     [
-        ({}, "10.0.0.1"),
-        ({"bindIp": "0.0.0.0"}, "10.0.0.1"),
-        ({"bindIp": "localhost,10.0.0.1"}, "10.0.0.1"),
-        ({"bindIp": "localhost"}, "127.0.0.1"),
-        ({"bindIp": "localhost", "bindIpAll": True}, "10.0.0.1"),
+        ({}, "127.0.0.1"),
+        ({"bindIp": "0.0.0.0"}, "127.0.0.1"),
+        ({"bindIp": "localhost,10.0.0.1"}, "127.0.0.1"),
+        ({"bindIp": "10.0.0.1", "bindIpAll": True}, "127.0.0.1"),
+        ({"bindIp": "10.0.0.1"}, "10.0.0.1"),
+        ({"bindIp": "127.0.7.2"}, "10.0.0.1"),
     ],
 )
 def test_a_server_is_asked_where_it_listens(net: dict[str, object], expected: str) -> None:

@@ -14,7 +14,6 @@ DEFAULT_DB_PATH = "data/dbs"
 DEFAULT_LOG_PATH = "data/logs/mongod.log"
 
 _EVERYWHERE = {"0.0.0.0", "::", "localhost", "127.0.0.1", "::1"}  # noqa: S104  recognised here, not bound
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _LATER = ("net.tls", "net.ssl", "security.authorization", "security.keyFile", "sharding.clusterRole")
 """What a later version sets up. A TLS mode of `disabled` asks for nothing."""
 
@@ -40,10 +39,13 @@ def pid_path_of(config: Mapping[str, Any]) -> str | None:
 
 
 def asked_address(config: Mapping[str, Any], address: str) -> str:
-    """Give where the node's own host reaches it: at its address, or on loopback where it listens nowhere else."""
-    names = _bind_names(config)
-    only_loopback = bool(names) and names <= _LOOPBACK and not _at(config, "net.bindIpAll")
-    return "127.0.0.1" if only_loopback else address
+    """Give where the node's own host reaches it: on loopback where it listens there, else at its address.
+
+    A server without users takes the shutdown command over loopback alone.
+    """
+    names = _bind_names(config) or {"localhost"}  # the server's default
+    on_loopback = names & {"localhost", "127.0.0.1", "0.0.0.0"} or _at(config, "net.bindIpAll")  # noqa: S104  compared
+    return "127.0.0.1" if on_loopback else address
 
 
 def unsupported(config: Mapping[str, Any]) -> Iterator[str]:

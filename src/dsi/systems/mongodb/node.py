@@ -186,10 +186,19 @@ class Node:
         try:
             await self._client.ask("shutdown", **self._rules.shutdown_options.model_dump())
         except (OperationFailure, ServerSelectionTimeoutError) as refusal:
-            log.warning("the shutdown command was refused; the node gets SIGTERM", node=self.name, reason=str(refusal))
+            log.debug("the shutdown command was refused; the node gets SIGTERM", node=self.name, reason=str(refusal))
+            await self._shorten_the_wait()
             await process.signal(self.host, running, "TERM")
         except AutoReconnect as ended:
             log.debug("the server closed the connection, as it does when it shuts down", node=self.name, how=str(ended))
+
+    async def _shorten_the_wait(self) -> None:
+        """Have SIGTERM wait as long for other members as the shutdown command would; a server's own default is 15 s."""
+        wait_ms = int(self._rules.shutdown_options.timeoutSecs * 1000)
+        try:
+            await self._client.ask("setParameter", 1, shutdownTimeoutMillisForSignaledShutdown=wait_ms)
+        except PyMongoError as refusal:  # an old server doesn't know it, a hung one doesn't answer
+            log.debug("SIGTERM will wait as the server likes", node=self.name, reason=str(refusal))
 
     async def _end_by_signal(self, running: Process) -> None:
         for name, limit_ms in (("TERM", self._rules.timeouts.sigterm_ms), ("KILL", _AFTER_SIGKILL_MS)):
