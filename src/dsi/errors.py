@@ -16,9 +16,7 @@
     │       └── NoOutput       … or was silent too long
     ├── SeveralFailed          different things went wrong on several hosts; carries the errors
     ├── ClusterError           a node didn't do what was asked; carries the last lines of its log
-    ├── ProtocolError          a client of the dsisocket sent what is no JSON
-    ├── InvalidCommand         it is JSON, but no command of ours
-    └── Interrupted            the user asked to stop (Ctrl-C, SIGTERM)
+    └── InvalidCommand         a mapping that is no command of ours
 
 A message says what failed, where, with what, and what to do next.
 """
@@ -127,10 +125,6 @@ class ClusterError(DsiError):
         super().__init__(f"{node}: {message}{tail and chr(10) + '  the last lines of its log:' + tail}")
 
 
-class ProtocolError(DsiError):
-    """A line on the dsisocket is no JSON. The message is `json`'s own, with the column."""
-
-
 class InvalidCommand(DsiError):
     """A mapping that is no command.
 
@@ -144,10 +138,6 @@ class InvalidCommand(DsiError):
         self.path = path
         self.allowed = tuple(allowed)
         super().__init__(message)
-
-
-class Interrupted(DsiError):
-    """The user asked to stop."""
 
 
 def raise_together(failures: Sequence[DsiError]) -> None:

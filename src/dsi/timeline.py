@@ -17,7 +17,7 @@ VERSION = 1
 
 
 class Timeline:
-    """Writes events as they happen (path None: keeps them), each line whole, so that a run that dies leaves what it did.
+    """Writes events as they happen (path None: once there is one), each line whole: a run that dies leaves what it did.
 
     A line has `time` (ISO 8601, UTC), `monotonic_s` (this machine's monotonic clock: the difference of two is
     exact), `event`, and what else belongs to that event.
@@ -26,7 +26,7 @@ class Timeline:
     def __init__(self, path: Path | None, time: clock.Clock = clock.SYSTEM) -> None:
         self._clock = time
         self._file: BinaryIO | None = None
-        self.events: list[dict[str, Any]] = []
+        self._early: list[dict[str, Any]] = []
         if path is not None:
             self.move_to(path)
         self.add("timeline", version=VERSION)
@@ -39,7 +39,6 @@ class Timeline:
             "event": event,
             **fields,
         }
-        self.events.append(line)
         self._write(line)
         return line
 
@@ -47,7 +46,8 @@ class Timeline:
         """Write to this file from now on, beginning with what has happened so far."""
         self.close()
         self._file = path.open("ab", buffering=0)
-        for line in self.events:
+        early, self._early = self._early, []
+        for line in early:
             self._write(line)
 
     @contextmanager
@@ -71,10 +71,11 @@ class Timeline:
 
     def _write(self, line: dict[str, Any]) -> None:
         if self._file is None:
+            self._early.append(line)
             return
         try:
             self._file.write(json.dumps(line, default=str, ensure_ascii=False).encode() + b"\n")
-        except OSError as problem:  # a full disk must not break what is being recorded; memory still has it
+        except OSError as problem:  # a full disk must not break what is being recorded
             log.error("the timeline can't be written", error=problem.strerror, event_lost=line["event"])
 
     def close(self) -> None:
@@ -82,3 +83,15 @@ class Timeline:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def read_events(path: Path, event: str) -> list[dict[str, Any]]:
+    """Give the events of one kind that a timeline file has. A last line that a crash has cut off is passed over."""
+    found = []
+    with path.open(encoding="utf-8") as file:
+        for text in file:
+            if text.endswith("\n") and f'"event": "{event}"' in text:
+                line = json.loads(text)
+                if line["event"] == event:
+                    found.append(line)
+    return found

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from dsi.timeline import Timeline
+from dsi.timeline import Timeline, read_events
 
 
 def lines(path: Path) -> list[dict[str, object]]:
@@ -38,8 +38,17 @@ def test_what_happened_before_there_was_a_file_goes_there_first(tmp_path: Path) 
     timeline.close()
 
 
-def test_a_full_disk_loses_no_event_of_memory_and_breaks_nothing() -> None:
+def test_a_full_disk_breaks_nothing() -> None:
     timeline = Timeline(Path("/dev/full"))
-    timeline.add("mark")
-    assert [event["event"] for event in timeline.events] == ["timeline", "mark"]
+    assert timeline.add("mark")["event"] == "mark"
     timeline.close()
+
+
+def test_events_of_one_kind_are_read_again_also_after_a_crash_in_the_middle_of_a_line(tmp_path: Path) -> None:
+    timeline = Timeline(tmp_path / "t")
+    timeline.add("mark", name='"event": "other"')
+    timeline.add("other", n=1)
+    timeline.close()
+    with (tmp_path / "t").open("a") as file:
+        file.write('{"event": "other", "n"')
+    assert [event["n"] for event in read_events(tmp_path / "t", "other")] == [1]

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -85,8 +84,10 @@ def start_log() -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
-            structlog.processors.ExceptionPrettyPrinter(file=sys.stderr),
-            structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0),
+            # Not rich's tracebacks: they show local variables, and there are secrets among them.
+            structlog.dev.ConsoleRenderer(
+                colors=colors, pad_event_to=0, exception_formatter=structlog.dev.plain_traceback
+            ),
         ],
         logger_factory=lambda *_: _ConsoleLogger(),
         cache_logger_on_first_use=False,
@@ -107,7 +108,7 @@ class _ConsoleLogger:
 
 
 def _with_signals(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine; each Ctrl-C, SIGTERM or SIGHUP cancels it: the first ends it in good order, the second at once."""
+    """Run a coroutine; Ctrl-C, SIGTERM or SIGHUP cancels it: the first ends it in good order, the second at once."""
 
     async def main() -> T:
         task = asyncio.current_task()

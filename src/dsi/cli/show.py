@@ -6,6 +6,7 @@ from dsi.cli.launch import console
 from dsi.report.table import print_restarts, print_tests
 from dsi.runner import TaskOutcome, TestOutcome
 from dsi.stages.session import Session
+from dsi.timeline import read_events
 
 
 class Ending:
@@ -13,7 +14,6 @@ class Ending:
 
     def __init__(self, session: Session, outcome: TaskOutcome | None) -> None:
         self.outcome = outcome
-        self.events = session.timeline.events
         self.reports = session.reports
 
     def show(self, *, original_exit_status: bool) -> int:
@@ -21,7 +21,8 @@ class Ending:
         if self.outcome is None:
             return 0
         print_tests(console, [(test.id, test.status, test.duration_s, _why(test)) for test in self.outcome.tests])
-        print_restarts(console, self.events)
+        if self.reports is not None:
+            print_restarts(console, read_events(self.reports / "timeline.jsonl", "restart_mongodb_end"))
         for note in self.outcome.notes:
             console.print(f"post_task failed: {note}", markup=False, soft_wrap=True)
         if self.outcome.error:

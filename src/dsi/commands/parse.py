@@ -181,4 +181,4 @@ def _kind(value: Any) -> str:
         int: "a number",
         float: "a number",
     }
-    return names.get(type(value), type(value).__name__)
+    return "an empty mapping" if value == {} else names.get(type(value), type(value).__name__)

@@ -19,9 +19,8 @@ def print_tests(console: Console, rows: Iterable[tuple[str, str, float, str]]) -
     console.print(table)
 
 
-def print_restarts(console: Console, events: Sequence[Mapping[str, Any]]) -> None:
-    """Print each restart of the cluster that the timeline knows: how long it took, and how long writes were refused."""
-    restarts = [event for event in events if event["event"] == "restart_mongodb_end"]
+def print_restarts(console: Console, restarts: Sequence[Mapping[str, Any]]) -> None:
+    """Print each restart of the cluster (as the timeline has its end): how long it took, and writes were refused."""
     if not restarts:
         return
     table = Table(title="restarts of the cluster", title_justify="left")

@@ -61,7 +61,7 @@ def test_an_unknown_verb_answers_exactly_what_level_1_fixes_and_the_log_gets_mor
         ({"on_host": "a"}, "write on_<id>"),
         ({"on_mongod": {"download_files": []}}, "write retrieve_files"),
         ({"on_mongod.3": "a"}, "no host mongod.3"),
-        ({"on_mongod": {}}, "takes a mapping of verbs"),
+        ({"on_mongod": {}}, "this is an empty mapping"),
         ({"on_mongod": None}, "this is nothing"),
         ({"on_mongod": {"exec": 5}}, "not a number"),
         ({"on_mongod": {"upload_files": {"source": "a"}}}, "not a mapping"),
