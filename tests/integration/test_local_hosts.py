@@ -153,6 +153,25 @@ async def test_end_ends_all(folder: Path, isolate: bool) -> None:
         await local_host(records[0]).run("true")
 
 
+@pytest.mark.parametrize("isolate", [True, False])
+async def test_a_group_of_its_own_is_ended_too(folder: Path, isolate: bool) -> None:
+    """`timeout` makes a process group of its own; when the command is called off, that is ended as well."""
+    async with two_hosts(folder, isolate=isolate) as (host, _):
+        running = asyncio.create_task(host.run("timeout 1000 bash -c 'touch running; sleep 1000; true'"))
+        await until((host.folder / "running").exists)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert (await host.run("pgrep -f '^timeout 100[0]'", check=False)).stdout == ""
+
+
+async def test_commands_inherit_nothing_of_ours(folder: Path) -> None:
+    """A command has its three files open and no other, also when many start at once."""
+    async with two_hosts(folder) as (host, _):
+        results = await asyncio.gather(*(host.run("ls -x /proc/self/fd") for _ in range(10)))
+        assert {result.stdout for result in results} == {"0  1  2  3\n"}
+
+
 async def test_a_host_that_ends_under_a_command(folder: Path) -> None:
     """When the host goes away, so does the wait for what runs on it."""
     records = await start_local_hosts(["mongod.0"], folder, tied=True)

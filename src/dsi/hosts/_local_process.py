@@ -99,25 +99,26 @@ class Outlets:
 def open_outlets(script: str, stdin: bytes | None, *, tty: bool) -> Iterator[tuple[Outlets, ExitStack]]:
     """Make the file descriptors of one command. Closing the stack that is given closes those that are the command's."""
     with ExitStack() as ours, ExitStack() as theirs:
-        source = _held(_memory_file(script.encode(errors="surrogateescape")), theirs)
+        source = closed_by(theirs, _memory_file(script.encode(errors="surrogateescape")))
         if tty:
             terminal, inside = os.openpty()
-            _held(terminal, ours)
-            _held(inside, theirs)
+            closed_by(ours, terminal)
+            closed_by(theirs, inside)
             termios.tcsetwinsize(terminal, TERMINAL_ROWS_COLUMNS)
             readers: dict[StreamName, OutputEnd] = {"stdout": OutputEnd(terminal)}
             _type_in(terminal, stdin or b"")
             yield Outlets(source, (inside, inside, inside), os.ttyname(inside), readers), theirs
         else:
-            given = _held(os.open(os.devnull, os.O_RDONLY) if stdin is None else _memory_file(stdin), theirs)
+            given = closed_by(theirs, os.open(os.devnull, os.O_RDONLY) if stdin is None else _memory_file(stdin))
             (stdout, their_stdout), (stderr, their_stderr) = os.pipe(), os.pipe()
             for fd, stack in ((stdout, ours), (stderr, ours), (their_stdout, theirs), (their_stderr, theirs)):
-                _held(fd, stack)
+                closed_by(stack, fd)
             readers = {"stdout": OutputEnd(stdout), "stderr": OutputEnd(stderr)}
             yield Outlets(source, (given, their_stdout, their_stderr), None, readers), theirs
 
 
-def _held(fd: int, stack: ExitStack) -> int:
+def closed_by(stack: ExitStack, fd: int) -> int:
+    """Let the stack close a file descriptor when it is left."""
     stack.callback(os.close, fd)
     return fd
 
@@ -184,7 +185,7 @@ class InitStarter:
         }
         connection = await connect_to_init(self._host, self._folder)
         with ExitStack() as stack:
-            asked = _held(_memory_file(json.dumps(request).encode()), stack)
+            asked = closed_by(stack, _memory_file(json.dumps(request).encode()))
             try:
                 socket.send_fds(connection, [b"!"], [asked, outlets.script, *outlets.theirs])
             except OSError as problem:
@@ -204,7 +205,7 @@ async def connect_to_init(host: str, folder: Path) -> socket.socket:
     try:
         # Through /proc, since the path itself may be longer than the 107 bytes of unix(7).
         with ExitStack() as stack:
-            inside = _held(os.open(folder, os.O_PATH | os.O_DIRECTORY), stack)
+            inside = closed_by(stack, os.open(folder, os.O_PATH | os.O_DIRECTORY))
             while True:
                 try:
                     connection.connect(f"/proc/self/fd/{inside}/{local_init.SOCKET}")

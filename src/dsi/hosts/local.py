@@ -11,17 +11,10 @@ from typing import Final
 
 from dsi.errors import HostError, SourceMissing, TransferError
 from dsi.hosts import _local_files
-from dsi.hosts._local_lifecycle import (
-    LocalHostRecord,
-    conn_argv,
-    end_local_hosts,
-    end_local_hosts_in,
-    environment_mark,
-    is_alive,
-    start_local_hosts,
-)
+from dsi.hosts._local_end import LocalHostRecord, end_local_hosts, end_local_hosts_in, environment_mark, is_alive
 from dsi.hosts._local_ports import LocalListener
 from dsi.hosts._local_process import ChildStarter, InitStarter, Outlets, Process, Starter, open_outlets
+from dsi.hosts._local_start import start_local_hosts
 from dsi.hosts._output import Output, follow
 from dsi.hosts.base import KEEP_BYTES, Host, Listener, OnConnection, OnOutput, Reader, Writer
 from dsi.model import Result
@@ -175,3 +168,12 @@ def local_host(record: LocalHostRecord) -> LocalHost:
 def this_machine(name: str, folder: Path) -> LocalHost:
     """Give this machine itself, with no namespace: commands run in `folder`, as the user who runs dsi."""
     return LocalHost(name, folder.absolute(), ChildStarter(name, folder.absolute()), {})
+
+
+def conn_argv(record: LocalHostRecord) -> list[str]:
+    """Give the command line that opens an interactive shell in the host's home folder."""
+    user = ["--user", "--preserve-credentials"] if record.user_namespace else []
+    # Without --mount one would see this machine's /proc.
+    enter = ["nsenter", "--target", str(record.pid), *user, "--pid", "--mount"] if record.isolated else []
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return [*enter, "env", f"HOME={record.home}", f"PATH={path}", "bash", "-c", "cd && exec bash -i"]
