@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
+import structlog
 
 from dsi.errors import HostUnreachable, PortTaken, Preflight
 from dsi.hosts import (
@@ -279,6 +281,23 @@ async def test_a_stale_record_is_recognised(folder: Path) -> None:
         stranger.kill()
         stranger.wait()
         await host.run("true")
+
+
+async def test_without_unshare(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where namespaces can't be had there are hosts all the same, and one warning that says what that means and why."""
+    (tmp_path / "bash").symlink_to(shutil.which("bash") or "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with structlog.testing.capture_logs() as logs:
+        records = await start_local_hosts(["mongod.0", "mongod.1"], folder, tied=True)
+    try:
+        assert not any(record.isolated for record in records)
+        (line,) = logs
+        assert line["log_level"] == "warning"
+        assert "every process of this user" in line["event"]
+        assert "unshare" in line["problem"]
+        assert (await local_host(records[0]).run("echo runs")).stdout == "runs\n"
+    finally:
+        await end_local_hosts(records)
 
 
 async def test_all_or_none(folder: Path) -> None:
