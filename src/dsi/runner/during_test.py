@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 GRACE_S = 10.0
-"""How long a command that is running when `cmd` ends may go on: a restart that is cut short leaves a cluster that is down."""
+"""How long a command that is running when `cmd` ends may go on: a restart cut short leaves a cluster that is down."""
 
 
 async def run_during_test(

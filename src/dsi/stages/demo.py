@@ -24,7 +24,7 @@ def example() -> Path:
 
 
 def make_demo(parent: Path) -> Path:
-    """Copy the example to `parent/dsi-demo` (`dsi-demo-2` …, where somebody has changed the files of an earlier one)."""
+    """Copy the example to `parent/dsi-demo` (`dsi-demo-2` …, where somebody has changed an earlier one)."""
     source = example()
     number = 1
     while not _usable(folder := parent / ("dsi-demo" if number == 1 else f"dsi-demo-{number}"), source):
