@@ -24,7 +24,10 @@ def check(tree: Tree) -> list[Problem]:
         except InvalidCommand as problem:
             problems.append(located(tree, path, problem))
     topology = mongodb.Topology(config.mongodb_setup(tree, lenient=True))
-    problems += [tree.problem(problem.path, problem.message, allowed=problem.allowed) for problem in topology.problems]
+    problems += [
+        tree.problem(problem.path, problem.message, allowed=problem.allowed, warning=problem.warning)
+        for problem in topology.problems
+    ]
     return sorted([*problems, *_not_yet(tree)], key=_place)
 
 
@@ -73,6 +76,9 @@ def _not_yet(tree: Tree) -> list[Problem]:
         for index, test in enumerate(tests if isinstance(tests, list) else ())
         if isinstance(test, dict) and test.get("background_tasks")
     ]
+    if config.provisioning(tree, lenient=True).numactl_prefix:
+        path = "infrastructure_provisioning.numactl_prefix"
+        found.append(tree.problem(path, "is not supported yet: mongod runs without it", warning=True))
     if tests:
         message = "results are not parsed and collections not validated yet: `type` and `validate` are passed over"
         found.append(tree.problem("test_control.run", message, warning=True))

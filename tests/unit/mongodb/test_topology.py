@@ -127,3 +127,11 @@ def test_what_this_version_does_not_bring_up_is_all_named_at_once() -> None:
     )
     for part in ("sharded clusters", "authentication", "config_file.net.tls"):
         assert part in text
+
+
+def test_a_differing_name_of_the_set_is_a_warning_and_no_obstacle() -> None:
+    node = {"public_ip": "h", "config_file": {"replication": {"replSetName": "other"}}}
+    setup = MongodbSetup.model_validate({"topology": [{"cluster_type": "replset", "id": "rs0", "mongod": [node]}]})
+    topology = Topology(setup)
+    assert ['the replica set is called "rs0"' in problem.message for problem in topology.problems] == [True]
+    topology.insist()

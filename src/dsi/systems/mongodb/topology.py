@@ -81,7 +81,9 @@ class Topology:
     def __init__(self, setup: models.MongodbSetup) -> None:
         self.clusters = tuple(_clusters(setup))
         self.nodes = tuple(node for cluster in self.clusters for node in cluster.nodes)
-        self.problems = (*_unsupported(setup), *_clashes(self.nodes), *_wrong_sets(self.clusters))
+        self.problems = (
+            *_unsupported(setup), *_clashes(self.nodes), *_wrong_sets(self.clusters), *_passed_over(setup, self.nodes)
+        )  # fmt: skip
 
     def insist(self) -> None:
         """Go on only with a topology that can be brought up.
@@ -89,8 +91,9 @@ class Topology:
         Raises:
             ConfigError: nodes that can't be together, or what this version doesn't bring up; all problems at once.
         """
-        if self.problems:
-            raise ConfigError(self.problems)
+        wrong = [problem for problem in self.problems if not problem.warning]
+        if wrong:
+            raise ConfigError(wrong)
 
     def ids(self) -> dict[str, tuple[NodePlan, ...]]:
         """Give the nodes that each id stands for; a replica set without an id goes by its name (`rs0`)."""
@@ -264,6 +267,21 @@ def _wrong_sets(clusters: Sequence[ClusterPlan]) -> Iterator[Problem]:
             yield Problem(
                 path=f"{cluster.path}.mongod", message="no member can be primary: give one a priority above 0"
             )
+
+
+def _passed_over(setup: models.MongodbSetup, nodes: Sequence[NodePlan]) -> Iterator[Problem]:
+    """Warn of what somebody wrote that does not come true."""
+    for node in nodes:
+        name = (node.model.config_file.get("replication") or {}).get("replSetName")
+        if node.replica_set is not None and name not in (None, node.replica_set):
+            yield Problem(
+                path=f"{node.path}.config_file.replication.replSetName",
+                message=f'the replica set is called "{node.replica_set}", by its id; "{name}" is passed over',
+                warning=True,
+            )
+    if setup.journal_dir or any(node.model.journal_dir for node in nodes):
+        message = "is not supported yet: the journal stays in the data folder"
+        yield Problem(path="mongodb_setup.journal_dir", message=message, warning=True)
 
 
 def can_be_primary(member: Mapping[str, Any]) -> bool:
