@@ -6,6 +6,7 @@ its ports, its files. Where that matters, `testbed` has hosts of their own.
 
 import contextlib
 import ctypes
+import fcntl
 import getpass
 import os
 import shutil
@@ -21,10 +22,12 @@ from typing import Any
 
 SSHD = "/usr/sbin/sshd"
 
+START_S = 60.0
+
 CONFIG = """\
 AuthorizedKeysFile {folder}/authorized_keys
 HostKey {folder}/host_key
-LogLevel ERROR
+LogLevel FATAL
 PidFile none
 StrictModes no
 Subsystem sftp internal-sftp
@@ -66,8 +69,7 @@ def start_sshds(count: int, *, config: str = "") -> Iterator[list[Sshd]]:
     They end with this process, also when it is killed.
     """
     require_sshd()
-    with tempfile.TemporaryDirectory(prefix="dsi-sshd-") as name:
-        folder = Path(name)
+    with own_folder("dsi-sshd-") as folder:
         make_keys(folder)
         port = _free_port(count)
         servers: list[subprocess.Popen[bytes]] = []
@@ -78,6 +80,23 @@ def start_sshds(count: int, *, config: str = "") -> Iterator[list[Sshd]]:
             yield hosts
         finally:
             _end(servers)
+
+
+@contextlib.contextmanager
+def own_folder(prefix: str) -> Iterator[Path]:
+    """Give a folder that goes with the block. Those of runs that were killed go now."""
+    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), _lock(left, "r"):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as name, _lock(Path(name), "w"):
+        yield Path(name)
+
+
+@contextlib.contextmanager
+def _lock(folder: Path, mode: str) -> Iterator[None]:
+    with (folder / "lock").open(mode) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
 
 
 def require_sshd() -> None:
@@ -95,15 +114,17 @@ def make_keys(folder: Path) -> None:
     shutil.copy(folder / "user_key.pub", folder / "authorized_keys")
 
 
-def wait_for_banner(address: str, port: int, server: subprocess.Popen[bytes]) -> None:
-    """Wait until sshd greets; raises when it ended instead."""
-    while True:
+def wait_for_banner(address: str, port: int, server: subprocess.Popen[bytes] | None = None) -> None:
+    """Wait until sshd greets; raises when it doesn't."""
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
         with contextlib.suppress(OSError), socket.create_connection((address, port), timeout=5) as connection:
             if connection.recv(4) == b"SSH-":
                 return
-        if server.poll() is not None:
+        if server is not None and server.poll() is not None:
             raise RuntimeError(f"sshd on {address}:{port} ended with {server.returncode}")
         time.sleep(0.005)
+    raise RuntimeError(f"sshd on {address}:{port} doesn't greet")
 
 
 def _start(folder: Path, index: int, port: int, config: str, servers: list[subprocess.Popen[bytes]]) -> Sshd:

@@ -83,34 +83,43 @@ async def _connect(login: Login, key_options: dict[str, Any], known_hosts: Known
         options["port"] = login.port
     if login.user is not None:
         options["username"] = login.user
-    tunnel = await _jump(login, known_hosts)
-    if tunnel is not None:
-        options["tunnel"] = tunnel
     algorithms = known_hosts.algorithms(login.address, login.port)
     if algorithms:
         options["server_host_key_algs"] = "^" + ",".join(algorithms)
-    return await asyncssh.connect(login.address, **options)
+    return await _connect_over(await _jump(login, known_hosts), login.address, options)
 
 
 async def _jump(login: Login, known_hosts: KnownHosts) -> asyncssh.SSHClientConnection | None:
     """Connect to the machines of ProxyJump in `~/.ssh/config`, ourselves: their host keys are kept like the others."""
-    config = await asyncssh.SSHClientConnectionOptions.construct(
-        host=login.address, **({"port": login.port} if login.port is not None else {})
-    )
+    port = () if login.port is None else login.port  # (): not given
+    config = await asyncssh.SSHClientConnectionOptions.construct(host=login.address, port=port, config=())
     if not isinstance(config.tunnel, str):
         return None
     connection: asyncssh.SSHClientConnection | None = None
     for hop in config.tunnel.split(","):
         user, _, place = hop.rpartition("@")
-        address, _, port = place.partition(":")
-        options: dict[str, Any] = {"port": int(port)} if port else {}
+        address, _, its_port = place.partition(":")
+        options: dict[str, Any] = {"client_factory": known_hosts.client, "known_hosts": b""}
+        if its_port:
+            options["port"] = int(its_port)
         if user:
             options["username"] = user
-        if connection is not None:
-            options["tunnel"] = connection
-        connection = await asyncssh.connect(
-            address, client_factory=known_hosts.client, known_hosts=b"", keepalive_interval=login.keepalive_s, **options
-        )
+        connection = await _connect_over(connection, address, options)
+    return connection
+
+
+async def _connect_over(
+    tunnel: asyncssh.SSHClientConnection | None, address: str, options: dict[str, Any]
+) -> asyncssh.SSHClientConnection:
+    """Connect through another connection (None: directly), which then closes with the new one."""
+    try:
+        connection = await asyncssh.connect(address, tunnel=tunnel, **options)
+    except BaseException:
+        if tunnel is not None:
+            tunnel.close()
+        raise
+    if tunnel is not None:
+        connection.set_tunnel(tunnel)
     return connection
 
 

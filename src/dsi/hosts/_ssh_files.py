@@ -37,7 +37,10 @@ chmod {mode:o} -- "$fresh" && {{ touch -d @{changed_s} -- "$fresh" || true; }} &
 
 _UNPACK: Final = """
 command -v tar >/dev/null || { echo "there is no tar on the host, which dsi needs to copy folders" >&2; exit 1; }
-mkdir -p -- "$t" && exec tar -xpof - -C "$t"
+mkdir -p -- "$t" && tar -xpof - -C "$t" && exit
+# GNU tar says "Wrote only 5120 of 10240 bytes" of a full disk.
+[[ $(df -P -- "$t" | awk 'END { print $4 }') == 0 ]] && echo "No space left on device" >&2
+exit 1
 """
 
 # One line that says what it is, then the content.

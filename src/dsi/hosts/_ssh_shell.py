@@ -8,7 +8,7 @@ shell pays them once. It is a small loop that forks a fresh bash for each comman
 - The fresh bash first reports its pid, which is the process group's; at the end the loop writes a mark to both outputs,
   so that we know each to be complete. The marks are random for each command: no output can be taken for one.
 - A process that the command left behind may still hold its outputs, and would write into those of the next command. The
-  loop looks for such a process, and says so; that shell isn't used again.
+  loop looks for such a process, and then refuses the next command, which goes to another shell.
 """
 
 import asyncio
@@ -16,38 +16,29 @@ import secrets
 import shlex
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import asyncssh
 
-from dsi.hosts._output import BLOCK_BYTES, Output
-from dsi.hosts._ssh_connection import WINDOW_BYTES
+from dsi.hosts._output import Output
+from dsi.hosts._ssh_session import START_BASH, Ended, Marked, NoSession, Process, ShellGone, open_process
 
 START_S: Final = 30.0
 """How long the user's login shell and its start files may take."""
 
-NO_PROGRAM: Final = 127
-"""The exit status of a shell that should run what isn't there."""
-
-DROPPED_BYTES: Final = 1000
-"""How much of what is said outside of any command is kept, for an error's message."""
-
-# Every login shell understands this line, also fish and csh. The rest comes over standard input.
-_LINE: Final = """exec bash --norc --noprofile -c 'IFS= read -r -d "" REPLY; eval "$REPLY"'"""
+LEFT: Final = b"left"
+"""What stands in place of the pid when the shell refuses a command."""
 
 # What the fresh bash does: the prologue, which reads the command into REPLY, then the command.
 # LC_ALL=C: in other locales an incomplete character swallows the NUL behind it.
 _FRESH: Final = r"""LC_ALL=C IFS= read -r -d "" REPLY <&3; eval "$REPLY"; eval "$REPLY" """
-
-# A terminal as it must be for the command's text to come through; `stty sane` sets it right afterwards.
-_COOKED = ("PTY_ECHO", "PTY_ICANON", "PTY_ISIG", "PTY_IEXTEN", "PTY_ICRNL", "PTY_IXON")
-_RAW: Final = {getattr(asyncssh, mode): 0 for mode in _COOKED}
 
 _LOOP: Final = r"""
 unset TMOUT
 cd
 exec 4>&2 2>/dev/null
 _dsi_fresh=@FRESH@
+_dsi_left=
 _dsi_held() {  # does a process that is younger than the command hold our outputs?
   local last p f stat
   read -r _ _ _ _ last </proc/loadavg || return 0  # the newest process
@@ -75,9 +66,16 @@ _dsi_holds() {
 }
 printf @READY@
 printf @READY@ >&4
+# A head is SECRET BEGIN END HOW; behind it comes what the fresh bash reads.
 while LC_ALL=C IFS= read -r -d '' _dsi_head && [[ ${_dsi_head%% *} == @SECRET@ ]]; do
+  set -f -- $_dsi_head
+  set +f
+  if [[ $_dsi_left ]]; then
+    printf '%sleft\n' "$2"
+    exit
+  fi
   set -m  # a process group of its own; off again before waiting, so that a stopped command isn't taken for an ended one
-  if [[ $_dsi_head == *\ stdin ]]; then
+  if [[ $4 == stdin ]]; then
     bash --norc --noprofile -c "$_dsi_fresh" 3<&0 2>&4 4>&- &
   else
     bash --norc --noprofile -c "$_dsi_fresh" 3<&0 </dev/null 2>&4 4>&- &
@@ -85,50 +83,13 @@ while LC_ALL=C IFS= read -r -d '' _dsi_head && [[ ${_dsi_head%% *} == @SECRET@ ]
   set +m
   _dsi_pid=$!
   wait "$_dsi_pid"
-  _dsi_status=$?
-  _dsi_head=${_dsi_head#* }
-  _dsi_head=${_dsi_head%% *}
-  _dsi_again=again
-  _dsi_held && _dsi_again=held
-  printf '%s%s\n' "$_dsi_head" "$_dsi_status $_dsi_again"
-  printf '%s\n' "$_dsi_head" >&4
-  [[ $_dsi_again == again ]] || exit
+  printf '%s%d\n' "$3" $?
+  printf '%s\n' "$3" >&4
+  # The result is on its way: looking costs the command no time. Twice, since a process that was just forked may not
+  # have got to its own outputs yet.
+  _dsi_held && sleep 0.03 && _dsi_held && _dsi_left=1
 done
 """
-
-
-class ShellGone(Exception):
-    """The session ended before the command did.
-
-    `begun` tells whether the command had begun, `exit_status` how the session ended (None: the connection is dead), and
-    `said` what it said last, outside of any command.
-    """
-
-    def __init__(self, *, begun: bool, exit_status: int | None, said: str = "") -> None:
-        self.begun = begun
-        self.exit_status = exit_status
-        self.said = said
-        super().__init__(self.why())
-
-    def why(self) -> str:
-        """Say what happened, for people."""
-        if self.exit_status is None:
-            return "the SSH connection broke"
-        if self.exit_status == NO_PROGRAM and not self.begun:
-            return f"there is no bash on its PATH, which dsi needs ({self.said})"
-        return f"its shell ended with exit status {self.exit_status} ({self.said or 'and said nothing'})"
-
-
-class NoSession(Exception):
-    """No session could be opened, or no shell in it. `refused`: sshd has no place for one more."""
-
-    def __init__(self, message: str, *, refused: bool = False) -> None:
-        self.refused = refused
-        super().__init__(message)
-
-
-class _Ended(Exception):
-    """The end of a session's output, or of its connection."""
 
 
 @dataclass
@@ -148,15 +109,17 @@ class Command:
 
 
 class Shell:
-    """One kept shell. `usable` is false once it can't take another command."""
+    """One kept shell."""
 
-    def __init__(self, process: "asyncssh.SSHClientProcess[bytes]") -> None:
+    def __init__(self, process: Process) -> None:
         self._process = process
         self._secret = secrets.token_hex(16)
-        self._stdout = _Marked(process.stdout)
-        self._stderr = _Marked(process.stderr)
-        self.usable = True
+        self._stdout = Marked(process.stdout)
+        self._stderr = Marked(process.stderr)
+        self.usable = False
+        """Whether it can take another command."""
         self.held = False
+        """Whether a process that was left behind holds its outputs."""
 
     @classmethod
     async def open(cls, connection: asyncssh.SSHClientConnection) -> "Shell":
@@ -166,18 +129,17 @@ class Shell:
             NoSession: sshd has no place for one more, there is no bash, the start files take too long, or the
                 connection broke.
         """
-        shell = cls(await open_process(connection, _LINE))
+        shell = cls(await open_process(connection, START_BASH))
         try:
             async with asyncio.timeout(START_S):
                 await shell._start()
         except TimeoutError:
-            shell.close()
             raise NoSession(f"its shell isn't ready after {START_S:g} s: look at its ~/.bashrc") from None
         except ShellGone as gone:
             raise NoSession(gone.why()) from None
-        except BaseException:
-            shell.close()
-            raise
+        finally:
+            if not shell.usable:
+                shell._process.close()
         return shell
 
     async def _start(self) -> None:
@@ -186,12 +148,13 @@ class Shell:
         self._process.stdin.write(loop.replace("@READY@", f"{ready}'\\n'").encode() + b"\0")
         # What the start files print comes before, and is dropped.
         await self._drop_until(ready)
+        self.usable = True
 
     async def _drop_until(self, mark: str) -> None:
         try:
             for stream in (self._stdout, self._stderr):
                 await stream.drop_until(mark)
-        except _Ended:
+        except Ended:
             raise await self._gone(begun=False) from None
 
     async def run(self, command: Command, output: Output) -> int:
@@ -211,21 +174,20 @@ class Shell:
 
     async def _run(self, command: Command, output: Output) -> int:
         begin, end = secrets.token_hex(16), secrets.token_hex(16)
-        how = " stdin" if command.stdin else ""
-        # The marks are in the same write as the command: one packet, one round trip.
-        self._process.stdin.write(
-            b"\0".join([f"{self._secret} {end}{how}".encode(), prologue(command.env, begin), encode(command.text), b""])
-        )
+        how = "stdin" if command.stdin else ""
+        head = f"{self._secret} {begin} {end} {how}".encode()
         try:
+            # In one write: one packet, one round trip.
+            self._process.stdin.write(b"\0".join([head, prologue(command.env, begin), encode(command.text), b""]))
             await self._stdout.drop_until(begin)
-        except _Ended:
+        except (Ended, OSError):
             raise await self._gone(begun=False) from None
+        if self._stdout.line == LEFT:
+            self.held = True
+            raise ShellGone(begun=False, exit_status=0, said="a process that was left behind holds its output")
         command.pid.set_result(int(self._stdout.line))
         await self._follow(command, output, end)
-        exit_status, again = self._stdout.line.split()
-        if again != b"again":
-            self.usable, self.held = False, True
-        return int(exit_status)
+        return int(self._stdout.line)
 
     async def _follow(self, command: Command, output: Output, end: str) -> None:
         try:
@@ -241,7 +203,7 @@ class Shell:
                     self.usable = False
         except BaseExceptionGroup as group:
             error = group.exceptions[0]
-            if isinstance(error, _Ended):
+            if isinstance(error, Ended):
                 raise await self._gone(begun=True) from None
             raise error from None
 
@@ -259,82 +221,16 @@ class Shell:
     async def _gone(self, *, begun: bool) -> ShellGone:
         said = self._stdout.dropped + self._stderr.dropped
         return ShellGone(
-            begun=begun, exit_status=await exit_status_of(self._process), said=said.decode(errors="replace").strip()
+            begun=begun,
+            exit_status=await self._process.exit_status_in_bash(),
+            said=said.decode(errors="replace").strip(),
         )
 
-    def close(self) -> None:
-        """End the session. A command in it goes on: end that first."""
+    async def close(self) -> None:
+        """End the session, and wait until it has. A command in it goes on: end that first."""
         self.usable = False
         self._process.close()
-
-
-class _Marked:
-    """One output of a shell: bytes, and marks in between, each followed by the rest of a line."""
-
-    def __init__(self, reader: "asyncssh.SSHReader[bytes]") -> None:
-        self._reader = reader
-        self._ahead = b""
-        self.line = b""
-        """What stood behind the last mark."""
-        self.dropped = b""
-        """The last that came outside of any command."""
-
-    def until(self, mark: str) -> "_Section":
-        return _Section(self, mark.encode())
-
-    async def drop_until(self, mark: str) -> None:
-        section = self.until(mark)
-        while block := await section.read():
-            self.dropped = (self.dropped + block)[-DROPPED_BYTES:]
-
-    async def more(self) -> bytes:
-        """Some bytes. Raises `_Ended` at the end of the session, or when the connection breaks."""
-        if self._ahead:
-            ahead, self._ahead = self._ahead, b""
-            return ahead
-        try:
-            block = await self._reader.read(BLOCK_BYTES)
-        except (OSError, asyncssh.Error) as error:
-            raise _Ended from error
-        if not block:
-            raise _Ended
-        return block
-
-    async def finish_line(self, rest: bytes) -> None:
-        while b"\n" not in rest:
-            rest += await self.more()
-        self.line, _, self._ahead = rest.partition(b"\n")
-
-
-class _Section:
-    """What comes before a mark, as a stream that ends there."""
-
-    def __init__(self, source: _Marked, mark: bytes) -> None:
-        self._source = source
-        self._mark = mark
-        self._maybe = b""
-        self._ended = False
-
-    async def read(self, n: int = -1, /) -> bytes:
-        """Some bytes (never waiting for `n` of them); empty at the mark."""
-        while not self._ended:
-            block = self._maybe + await self._source.more()
-            at = block.find(self._mark)
-            if at >= 0:
-                self._ended = True
-                await self._source.finish_line(block[at + len(self._mark) :])
-                return block[:at]
-            # Only what may be the mark's beginning is held back: a prompt without a newline comes through at once.
-            cut = len(block) - self._prefix_bytes(block)
-            self._maybe = block[cut:]
-            if cut:
-                return block[:cut]
-        return b""
-
-    def _prefix_bytes(self, block: bytes) -> int:
-        """How many bytes at the end of the block could be the beginning of the mark."""
-        longest = min(len(self._mark) - 1, len(block))
-        return next((size for size in range(longest, 0, -1) if block.endswith(self._mark[:size])), 0)
+        await self._process.wait_closed()
 
 
 def prologue(env: Mapping[str, str], begin: str, *, source: int = 3, first: str = ":") -> bytes:
@@ -348,80 +244,3 @@ def prologue(env: Mapping[str, str], begin: str, *, source: int = 3, first: str 
 def encode(text: str) -> bytes:
     """Give the bytes of a text; bytes that were no UTF-8 when it was read come out as they were."""
     return text.encode(errors="surrogateescape")
-
-
-async def run_on_terminal(
-    connection: asyncssh.SSHClientConnection, command: Command, typed: bytes, output: Output
-) -> int:
-    """Run a command on a terminal, in a session of its own, and give its exit status. `typed` is what it can read.
-
-    Raises:
-        NoSession, ShellGone, and what `output` raises.
-    """
-    process = await open_process(
-        connection, _LINE, request_pty="force", term_type="xterm", term_size=(80, 24), term_modes=_RAW
-    )
-    try:
-        return await _run_on_terminal(process, command, typed, output)
-    finally:
-        process.close()
-
-
-async def _run_on_terminal(
-    process: "asyncssh.SSHClientProcess[bytes]", command: Command, typed: bytes, output: Output
-) -> int:
-    begin = secrets.token_hex(16)
-    program = prologue(command.env, begin, source=0, first="stty sane") + b'\neval "$REPLY"'
-    process.stdin.write(b"\0".join([program, encode(command.text), b""]))
-    stdout = _Marked(process.stdout)
-    try:
-        await stdout.drop_until(begin)
-        command.pid.set_result(int(stdout.line))
-        process.stdin.write(typed + b"\4")  # Ctrl-D: the end
-        await output.read_from("stdout", _Rest(stdout))
-    except _Ended:
-        said = stdout.dropped.decode(errors="replace")
-        raise ShellGone(begun=False, exit_status=await exit_status_of(process), said=said) from None
-    exit_status = await exit_status_of(process)
-    if exit_status is None:
-        raise ShellGone(begun=True, exit_status=None)
-    return exit_status
-
-
-class _Rest:
-    """What comes up to the end of the session."""
-
-    def __init__(self, source: _Marked) -> None:
-        self._source = source
-
-    async def read(self, n: int = -1, /) -> bytes:
-        """Some bytes; empty at the end."""
-        try:
-            return await self._source.more()
-        except _Ended:
-            return b""
-
-
-async def open_process(
-    connection: asyncssh.SSHClientConnection, line: str, **options: Any
-) -> "asyncssh.SSHClientProcess[bytes]":
-    """Open a session for bytes.
-
-    Raises:
-        NoSession
-    """
-    try:
-        return await connection.create_process(line, encoding=None, window=WINDOW_BYTES, **options)
-    except asyncssh.ChannelOpenError as error:
-        raise NoSession(
-            f"sshd refused a session ({error.reason}): see MaxSessions in its sshd_config", refused=True
-        ) from error
-    except (OSError, asyncssh.Error) as error:
-        raise NoSession("the SSH connection broke") from error
-
-
-async def exit_status_of(process: "asyncssh.SSHClientProcess[bytes]") -> int | None:
-    """Wait for a session's end; give its exit status (128 + N for signal N), None if the connection died."""
-    await process.wait_closed()
-    status = process.returncode
-    return 128 - status if status is not None and status < 0 else status

@@ -17,7 +17,9 @@ from dsi.hosts._ssh_connection import WINDOW_BYTES, Login, log_in
 from dsi.hosts._ssh_end import end_group
 from dsi.hosts._ssh_pool import Shells
 from dsi.hosts._ssh_ports import SshListener
-from dsi.hosts._ssh_shell import Command, NoSession, Shell, ShellGone, run_on_terminal
+from dsi.hosts._ssh_session import NoSession, ShellGone
+from dsi.hosts._ssh_shell import Command, Shell
+from dsi.hosts._ssh_terminal import run_on_terminal
 from dsi.hosts.base import KEEP_BYTES, Host, Listener, OnConnection, OnOutput, Reader, Writer
 from dsi.model import Result
 
@@ -25,6 +27,10 @@ __all__ = ["SshHost", "connect_ssh"]
 
 CONNECT_S: Final = 10.0
 """How long a connection from the host to somewhere may take before the other side counts as not there."""
+
+SHELLS: Final = 8
+"""sshd allows ten sessions on a connection by default (MaxSessions, sshd_config(5)): these, one for what ends commands,
+one for a terminal."""
 
 VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """What can be the name of a variable of the environment (POSIX, 3.231)."""
@@ -77,9 +83,11 @@ class _Machine:
     def __init__(self, login: Login, connection: asyncssh.SSHClientConnection) -> None:
         self.login = login
         self.connection = connection
-        self.shells = Shells(connection)
+        self.shells = Shells(connection, places=SHELLS)
+        self.ending = Shells(connection, places=1)
+        """What ends commands never waits for the commands."""
         self.terminal = asyncio.Semaphore()
-        """One terminal at a time: the places that sshd has for sessions are the shells'."""
+        """One terminal at a time."""
         self._names = 0
 
     def join(self) -> None:
@@ -90,6 +98,7 @@ class _Machine:
         self._names -= 1
         if self._names == 0:
             await self.shells.close()
+            await self.ending.close()
             self.connection.close()
             await self.connection.wait_closed()
 
@@ -228,7 +237,7 @@ class SshHost(Host):
             if not gone.begun or gone.exit_status is None:
                 raise
             # Somebody ended the shell under the command (`pkill bash`): what that would have been without it.
-            await end_group(self._machine.shells, command.pid.result())
+            await end_group(self._machine.ending, command.pid.result())
             return gone.exit_status
         finally:
             command.pid.cancel()  # if it never began: nobody need wait for it
@@ -238,7 +247,7 @@ class SshHost(Host):
         pid = running.command.pid
         await asyncio.wait({pid})
         if not pid.cancelled():
-            await end_group(self._machine.shells, pid.result())
+            await end_group(self._machine.ending, pid.result())
 
     async def put(self, source: Path, target: str) -> None:
         """See `Host.put`."""
@@ -284,16 +293,13 @@ class SshHost(Host):
     def _connected(self, what: str) -> Iterator[None]:
         try:
             yield
-        except asyncssh.ChannelOpenError as error:
-            raise HostError(self.name, f"can't {what}: {error.reason}") from error
-        except TimeoutError as error:
-            raise HostError(self.name, f"can't {what}: no answer within {CONNECT_S:g} s") from error
         except (asyncssh.Error, OSError) as error:
             if self._machine.connection.is_closed():
-                raise ConnectionLost(
-                    self.name, f"can't {what}: the SSH connection ({self._machine.login}) is broken or closed"
-                ) from error
-            raise HostError(self.name, f"can't {what}: {error}") from error
+                where = f"the SSH connection ({self._machine.login})"
+                raise ConnectionLost(self.name, f"can't {what}: {where} is broken or closed") from error
+            if isinstance(error, TimeoutError):
+                raise HostError(self.name, f"can't {what}: no answer within {CONNECT_S:g} s") from error
+            raise HostError(self.name, f"can't {what}: {getattr(error, 'reason', error)}") from error
 
     async def close(self) -> None:
         """See `Host.close`."""
