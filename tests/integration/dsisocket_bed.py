@@ -79,12 +79,25 @@ class FakeExecute:
             await self.changed.wait_for(condition)
 
 
+class KeptTimeline(Timeline):
+    """A timeline whose lines a test can look at."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        super().__init__(None)
+
+    def add(self, event: str, **fields: Any) -> dict[str, Any]:
+        line = super().add(event, **fields)
+        self.events.append(line)
+        return line
+
+
 class Socket:
     """A dsisocket for a test: what it runs, what it wrote to the timeline, and clients of it."""
 
     def __init__(self, **settings: Any) -> None:
         self.execute = FakeExecute()
-        self.timeline = Timeline(None)
+        self.timeline = KeptTimeline()
         # A loopback address of our own, so that no other test can have the port.
         address = f"127.{random.randint(16, 254)}.{random.randint(0, 255)}.{random.randint(1, 254)}"
         self.settings = Dsisocket(enabled=True, bind_addr=address, **settings)
