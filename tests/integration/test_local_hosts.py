@@ -1,7 +1,5 @@
 """Local hosts: apart from each other while they live, and without a trace when they have ended."""
 
-# ruff: noqa: ASYNC220  (nothing else runs in these loops, and what is waited for sends no sign)
-
 import asyncio
 import contextlib
 import dataclasses

@@ -101,13 +101,14 @@ class Host(abc.ABC):
     ) -> Result:
         """Run shell text with bash in the home folder, and wait for its end.
 
-        `stdin` is all that the command can read (None: nothing). `env` is added to the environment, and never appears in a
-        list of processes; the text itself doesn't either. With `tty` the command gets a terminal (stderr then comes as stdout).
+        `stdin` is all that the command can read (None: nothing). `env` is added to the environment, and never appears
+        in a list of processes; the text itself doesn't either. With `tty` the command gets a terminal (stderr then
+        comes as stdout).
         The end is the end of bash and of its output; a process that it left in the background goes on, and what
         that writes after bash has ended is not waited for.
 
-        A command that is ended (past `timeout_s`, silent for `no_output_s`, or the caller is cancelled) is ended with its whole
-        process group: SIGTERM, `END_GRACE_S` later SIGKILL.
+        A command that is ended (past `timeout_s`, silent for `no_output_s`, or the caller is cancelled) is ended with
+        its whole process group: SIGTERM, `END_GRACE_S` later SIGKILL.
 
         Raises:
             CommandFailed: exit status not 0 (unless `check` is false).
@@ -118,8 +119,8 @@ class Host(abc.ABC):
     async def put(self, source: Path, target: str) -> None:
         """Copy a file or folder to the host; permissions are kept, missing parent folders are made.
 
-        Where `target` is an existing folder or ends in `/`, a file goes into it under its own name. A folder `source` becomes
-        `target` (merged into it, where it exists).
+        Where `target` is an existing folder or ends in `/`, a file goes into it under its own name. A folder `source`
+        becomes `target` (merged into it, where it exists).
 
         Raises:
             SourceMissing, TransferError
@@ -162,12 +163,11 @@ class Host(abc.ABC):
 
     @abc.abstractmethod
     def forward(self, address: str, port: int) -> AbstractAsyncContextManager[tuple[str, int]]:
-        """Give an address on this machine that leads to a port that the host can reach, for libraries that connect by themselves.
+        """Give an address on this machine that leads to a port that the host can reach.
 
-        For a local host that is the address itself.
+        It is for libraries that connect by themselves. For a local host that is the address itself.
         """
 
     @abc.abstractmethod
     async def close(self) -> None:
         """End what still runs over this connection, and the connection."""
-
