@@ -5,6 +5,7 @@ hosts have it switched off. Measured in docs/decisions/0001-asyncssh.md.
 """
 
 import asyncio
+import contextlib
 import os
 import secrets
 import shlex
@@ -28,11 +29,15 @@ _WRITE: Final = """
 umask 022
 if [[ $t == */ || -d $t ]]; then t=${{t%/}}/{name}; fi
 if [[ -d $t ]]; then echo "$t is a folder" >&2; exit 1; fi
-if [[ $t == */* ]]; then mkdir -p -- "${{t%/*}}/" || exit; fresh=${{t%/*}}/{fresh}; else fresh={fresh}; fi
+folder=.
+if [[ $t == */* ]]; then folder=${{t%/*}}/; fi
+if [[ ! -d $folder ]]; then mkdir -p -- "$folder" || exit; fi
+fresh=$folder/{fresh}
 trap 'rm -f -- "$fresh"' EXIT
 (umask 077; exec head -c {size_bytes} >"$fresh") || exit
+# On a connection that breaks head only sees an early end.
 [[ $(stat -c %s -- "$fresh") == {size_bytes} ]] || {{ echo "not all of it arrived" >&2; exit 1; }}
-chmod {mode:o} -- "$fresh" && {{ touch -d @{changed_s} -- "$fresh" || true; }} && mv -f -- "$fresh" "$t"
+chmod {mode:o} -- "$fresh" && {{ touch -d @{changed_s} -- "$fresh" || true; }} && mv -f -- "$fresh" "$t" && trap - EXIT
 """
 
 _UNPACK: Final = """
@@ -232,22 +237,31 @@ class _FileSink:
         self._changed_s = changed_s
         target.parent.mkdir(parents=True, exist_ok=True)
         self._fresh = target.with_name(f".dsi-{secrets.token_hex(8)}")
-        self._file = os.open(self._fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        self._file = os.fdopen(os.open(self._fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        self._waiting = bytearray()
 
     async def write(self, block: bytes) -> None:
-        await asyncio.to_thread(self._write, block)
+        self._waiting += block
+        if len(self._waiting) >= BLOCK_BYTES:
+            await self._flush()
 
-    def _write(self, block: bytes) -> None:
-        while block:
-            block = block[os.write(self._file, block) :]
+    async def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, bytearray()
+        await asyncio.to_thread(self._file.write, waiting)
 
     async def finish(self) -> None:
-        os.fchmod(self._file, self._mode)
-        os.utime(self._file, (self._changed_s, self._changed_s))
+        await self._flush()
+        await asyncio.to_thread(self._finish)
+
+    def _finish(self) -> None:
+        self._file.flush()
+        os.fchmod(self._file.fileno(), self._mode)
+        os.utime(self._file.fileno(), (self._changed_s, self._changed_s))
         self._fresh.replace(self._target)
 
     async def close(self) -> None:
-        os.close(self._file)
+        with contextlib.suppress(OSError):  # what couldn't be written has been told
+            self._file.close()
         self._fresh.unlink(missing_ok=True)
 
 
