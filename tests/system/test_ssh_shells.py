@@ -48,6 +48,7 @@ async def test_start_files_are_read_once(sshd: Sshd, connect: Connect) -> None:
         ("return 3 2>/dev/null; echo $?", "2\n", 0),
         ("unset HOME PATH; enable -n printf; echo odd", "odd\n", 0),
         ("exit 0 <", "", 2),
+        ("(while kill -CONT $$; do sleep 0.05; done) 2>/dev/null & kill -STOP $$; echo went on", "went on\n", 0),
     ],
 )
 async def test_odd_commands(host: SshHost, command: str, stdout: str, exit_status: int) -> None:

@@ -7,6 +7,7 @@ import asyncssh
 
 from dsi.hosts._output import BLOCK_BYTES, LAST_WORDS_S
 from dsi.hosts._ssh_connection import WINDOW_BYTES
+from dsi.hosts.base import Reader
 
 START_BASH: Final = """exec bash --norc --noprofile -c 'IFS= read -r -d "" REPLY; eval "$REPLY"'"""
 """The command line of every session. Every login shell understands it, also fish and csh; what bash should do comes
@@ -106,7 +107,7 @@ async def open_process(connection: asyncssh.SSHClientConnection, line: str, **op
 class Marked:
     """One output of a shell: bytes, and marks in between, each followed by the rest of a line."""
 
-    def __init__(self, reader: "asyncssh.SSHReader[bytes]") -> None:
+    def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._ahead = b""
         self.line = b""
