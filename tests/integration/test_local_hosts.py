@@ -330,7 +330,7 @@ async def test_conn(folder: Path, isolate: bool) -> None:
         shell = await asyncio.create_subprocess_exec(
             *conn_argv(records[0]), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
-        stdout, _ = await shell.communicate(b"pwd; echo $HOME; ps -e -o pid,args | grep -c '^ *1 .*local_init'\n")
+        stdout, _ = await shell.communicate(b"pwd; echo $HOME; ps -eww -o pid,args | grep -c '^ *1 .*local_init'\n")
         home = records[0].home
         assert stdout.decode().splitlines() == [home, home, "1" if isolate else "0"]
     finally:
