@@ -124,9 +124,7 @@ def test_sigkill_of_dsi_in_a_restart_leaves_no_process_and_the_next_run_starts_c
         test_control=task(send('{"restart_mongodb": {}}'), port=port),
     )
     process = work.start("run")
-    wait_until(
-        lambda: (tmp_path / "reports").exists() and work.events("restart_mongodb_begin"), "the restart has begun"
-    )
+    wait_until(lambda: work.events("restart_mongodb_begin"), "the restart has begun")
     process.kill()
     process.communicate()
     wait_until(lambda: work.processes() == [], "all processes gone")
@@ -232,3 +230,45 @@ def test_bootstrap_names_what_there_is_when_a_name_is_wrong(tmp_path: Path) -> N
     work = WorkDirectory(tmp_path, bootstrap="mongodb_setup: replca\n")
     err = work.dsi("bootstrap", exit_status=2).stderr
     assert 'bootstrap.yml:1:16: mongodb_setup: no canned configuration "replca" (did you mean "replica"?)' in err
+
+
+def test_a_wrong_configuration_touches_nothing_of_what_runs(tmp_path: Path) -> None:
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0), test_control=task("true"))
+    work.dsi("provision")
+    (tmp_path / "test_control.yml").write_text("run: [{id: a, type: ycbs, cmd: x}]\n")
+    assert "ycbs" in work.dsi("run", exit_status=2).stderr
+    assert not (tmp_path / "reports").exists()
+    assert work.processes()
+    work.dsi("teardown")  # though the configuration is wrong
+    assert work.processes() == []
+
+
+def test_there_is_nothing_to_run_in_an_empty_folder(tmp_path: Path) -> None:
+    work = WorkDirectory(tmp_path)
+    assert "it has none of infrastructure_provisioning.yml" in work.dsi("run", exit_status=3).stderr
+    assert not (tmp_path / "reports").exists()
+
+
+def test_another_provider_ends_the_local_hosts_of_the_one_before(tmp_path: Path) -> None:
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(1))
+    work.dsi("provision")
+    static = "provider: static\nhosts: {workload_client: [{public_ip: localhost}]}\n"
+    (tmp_path / "infrastructure_provisioning.yml").write_text(static)
+    work.dsi("provision")
+    assert work.processes() == []
+    work.dsi("teardown")
+    assert "localhost" in work.read("infrastructure_provisioning.out.yml")
+
+
+def test_hosts_that_somebody_else_has_written_down_serve_as_they_are(tmp_path: Path) -> None:
+    brought = "out: {workload_client: [{public_ip: localhost}]}\n"
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(1), test_control=task("echo here"))
+    (tmp_path / "infrastructure_provisioning.out.yml").write_text(brought)
+    work.dsi("run")
+    assert work.read("infrastructure_provisioning.out.yml") == brought
+    assert work.read("reports/test0/test_output.log").startswith("here\n")
+
+
+def test_terraform_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
+    work = WorkDirectory(tmp_path, infrastructure_provisioning="provider: terraform\n")
+    assert "provider: terraform is not supported yet" in work.dsi("validate", exit_status=2).stdout

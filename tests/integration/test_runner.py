@@ -262,6 +262,37 @@ async def test_a_full_disk_for_the_reports_is_an_error_that_names_the_file(bed: 
     assert bed.words == ["end"]
 
 
+async def test_reports_that_cannot_be_made_are_an_error_and_post_task_still_runs(bed: Bed) -> None:
+    (bed.reports / "one").write_text("in the way")
+    outcome = await bed.run(plan("one"), plan("two"), post_task=bed.said("end"))
+    assert [test.status for test in outcome.tests] == ["error", "not run"]
+    assert "test_output.log can't be written" in outcome.error
+    assert bed.words == ["end"]
+
+
+async def test_an_interrupt_while_output_files_are_fetched_keeps_the_test_and_its_post_test(bed: Bed) -> None:
+    fetched = plan("one", cmd="mkfifo pipe; touch begun", output_files=["big"], post_test=bed.said("post"))
+    (bed.client / "big").mkdir()
+    for number in range(20_000):
+        (bed.client / "big" / str(number)).touch()
+    task = asyncio.create_task(bed.run(fetched, post_task=bed.said("end")))
+    await wait_for(bed.reports / "one" / "big")
+    task.cancel()
+    outcome = await task
+    assert [test.status for test in outcome.tests] == ["failed"]
+    assert outcome.interrupted
+    assert bed.words == ["post", "end"]
+
+
+async def test_an_interrupted_pre_task_lists_the_tests_as_not_run(bed: Bed) -> None:
+    task = asyncio.create_task(
+        bed.run(plan("one"), pre_task=bed.hook({"on_workload_client": "touch begun; sleep 1000"}))
+    )
+    await wait_for(bed.client / "begun")
+    task.cancel()
+    assert [test.status for test in (await task).tests] == ["not run"]
+
+
 async def test_what_a_test_retrieves_lies_in_its_folder_by_host(bed: Bed) -> None:
     hook = bed.hook(
         {"on_workload_client": {"exec": "echo 1 > x", "retrieve_files": [{"source": "x", "target": "a/x"}]}}

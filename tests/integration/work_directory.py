@@ -1,6 +1,5 @@
 """Work directories for tests, and `dsi` run in them as a person would: in a process of its own."""
 
-import json
 import os
 import subprocess
 import sys
@@ -8,6 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from dsi.timeline import read_events
 
 DSI = str(Path(sys.executable).parent / "dsi")
 LIMIT_S = 120
@@ -74,8 +75,8 @@ class WorkDirectory:
         return (self.folder / path).read_text()
 
     def events(self, event: str) -> list[dict[str, Any]]:
-        lines = map(json.loads, self.read("reports/timeline.jsonl").splitlines())
-        return [line for line in lines if line["event"] == event]
+        path = self.folder / "reports" / "timeline.jsonl"
+        return read_events(path, event) if path.exists() else []
 
     def processes(self) -> list[str]:
         """Every process (zombies left out) that works in this folder or has it in its command line."""

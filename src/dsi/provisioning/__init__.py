@@ -7,7 +7,7 @@ from dsi.config.models import InfrastructureProvisioning
 from dsi.model import HostEntry
 from dsi.provisioning import local, static
 from dsi.provisioning.connect import close_all, connect, shell_argv
-from dsi.provisioning.entries import counts, entries_of
+from dsi.provisioning.entries import counts, entries_of, forget, remember, remembered
 from dsi.state import State
 
 Provisioner = Callable[[InfrastructureProvisioning, State, bool], Awaitable[list[HostEntry]]]
@@ -33,8 +33,11 @@ __all__ = [
     "connect",
     "counts",
     "entries_of",
+    "forget",
     "local",
     "out",
+    "remember",
+    "remembered",
     "shell_argv",
     "static",
 ]

@@ -1,7 +1,13 @@
 """Lists of hosts as configured → listings with names."""
 
+import dataclasses
+from collections.abc import Iterable
+
 from dsi.config.models import HostLists, InfrastructureProvisioning, TfVars
 from dsi.model import ROLES, HostEntry, Role
+from dsi.state import State
+
+_STATE = "hosts"
 
 
 def entries_of(lists: HostLists, tfvars: TfVars) -> list[HostEntry]:
@@ -20,6 +26,21 @@ def entries_of(lists: HostLists, tfvars: TfVars) -> list[HostEntry]:
         for role in ROLES
         for index, host in enumerate(getattr(lists, role))
     ]
+
+
+def remember(state: State, entries: Iterable[HostEntry]) -> None:
+    """Keep how the hosts are reached, for a teardown that can't read the configuration any more."""
+    state.write(_STATE, [dataclasses.asdict(entry) for entry in entries])
+
+
+def remembered(state: State) -> list[HostEntry]:
+    """Give the hosts that dsi was last working with."""
+    return [HostEntry(**entry) for entry in state.read(_STATE) or ()]
+
+
+def forget(state: State) -> None:
+    """Forget them: nothing runs there any more."""
+    state.forget(_STATE)
 
 
 def counts(settings: InfrastructureProvisioning) -> dict[Role, int]:

@@ -1,6 +1,8 @@
 """The folder `reports-<time>` of a run, and the link `reports` to the newest."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from dsi import clock
@@ -19,22 +21,51 @@ def make_reports(work_directory: Path, time: clock.Clock = clock.SYSTEM) -> Path
     """
     stamp = clock.isoformat(time.wall_s()).replace(":", "-").replace("Z", "")
     folder = work_directory / f"reports-{stamp}"
-    try:
+    with writing(folder):
         folder.mkdir()
         _link(work_directory / "reports", folder)
-        copy_configuration(work_directory, folder)
-    except OSError as problem:
-        raise ReportError(f"{folder} can't be made: {problem.strerror}") from problem
+    copy_configuration(work_directory, folder)
     return folder
 
 
 def copy_configuration(work_directory: Path, folder: Path) -> None:
-    """Copy all YAML of the work directory to the reports, but for secrets; and perf.json, where there is one."""
-    for file in sorted(work_directory.glob("*.yml")):
-        if file.name not in NEVER_COPIED:
-            shutil.copy2(file, folder / file.name)
-    if (work_directory / "perf.json").exists():
-        shutil.copy2(work_directory / "perf.json", folder / "perf.json")
+    """Copy all YAML of the work directory to the reports, but for secrets; and perf.json, where there is one.
+
+    Raises:
+        ReportError: it can't be written.
+    """
+    wanted = [file for file in sorted(work_directory.glob("*.yml")) if file.name not in NEVER_COPIED]
+    for file in [*wanted, work_directory / "perf.json"]:
+        if file.is_file():
+            with writing(folder / file.name):
+                shutil.copy2(file, folder / file.name)
+
+
+def keep_text(path: Path, text: str) -> None:
+    """Write a text into the reports; missing parent folders are made.
+
+    Raises:
+        ReportError: it can't be written.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def inside(path: str) -> Path:
+    """Give where a path of a host goes below a folder of the reports: with its own folders, and never outside."""
+    return Path(*(part for part in Path(path).parts if part not in ("/", "..", "~")))
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Have what goes wrong in the block said as what it is: a part of the reports that can't be written."""
+    try:
+        yield
+    except OSError as problem:
+        raise ReportError(
+            f"{path} can't be written: {problem.strerror or problem}; what came before is kept"
+        ) from problem
 
 
 def _link(link: Path, folder: Path) -> None:

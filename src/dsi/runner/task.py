@@ -15,6 +15,7 @@ from dsi.commands import Context
 from dsi.config import dump
 from dsi.config.models import Test
 from dsi.errors import CommandTimeout, DsiError, ReportError, SourceMissing
+from dsi.report.folder import inside, keep_text
 from dsi.report.progress import Progress
 from dsi.runner.during_test import run_during_test
 from dsi.runner.hooks import run_hook
@@ -70,6 +71,7 @@ class TaskRunner:
             self._stop(str(problem))
         except asyncio.CancelledError:
             self._note_interrupt()
+        self._list_the_rest()
         await self._run_to_the_end("post_task", self._plan.post_task, self._context.into("post_task"))
         return self._outcome
 
@@ -78,14 +80,15 @@ class TaskRunner:
         total = len(self._plan.tests)
         for number, plan in enumerate(self._plan.tests, start=1):
             if self._outcome.error or self._outcome.interrupted:
-                self._outcome.tests.append(TestOutcome(id=plan.test.id, status="not run"))
-                continue
+                return
             self._progress.test(plan.test.id, number, total)
             self._outcome.tests.append(await self._run_test(plan, first=number == 1))
 
     def _stop(self, error: str) -> None:
         self._outcome.error = error
         log.error("the task is stopped", error=error)
+
+    def _list_the_rest(self) -> None:
         begun = {test.id for test in self._outcome.tests}
         rest = [plan.test.id for plan in self._plan.tests if plan.test.id not in begun]
         self._outcome.tests += [TestOutcome(id=test_id, status="not run") for test_id in rest]
@@ -145,10 +148,15 @@ class TaskRunner:
         return status, reason, exit_status
 
     async def _finish(self, plan: TestPlan, context: Context) -> list[str]:
-        """Fetch output files, check and run post_test, each though another failed; give what failed."""
-        failures = await self._fetch_output_files(plan.test, context)
-        if not self._outcome.interrupted and not self._outcome.error:
-            failures += await self._run_checks(plan.test, context)
+        """Fetch output files, check, run post_test: each though another failed or was interrupted. Give what failed."""
+        failures: list[str] = []
+        try:
+            failures += await self._fetch_output_files(plan.test, context)
+            if not self._outcome.interrupted and not self._outcome.error:
+                failures += await self._run_checks(plan.test, context)
+        except asyncio.CancelledError:
+            self._note_interrupt()
+            failures.append("interrupted by the user")
         return failures + await self._run_to_the_end("post_test", plan.post_test, context)
 
     async def _run_workload(self, plan: TestPlan, context: Context, notes: list[str]) -> int:
@@ -192,15 +200,15 @@ class TaskRunner:
             return
         text = test.workload_config if isinstance(test.workload_config, str) else dump(test.workload_config)
         await context.inventory.workload_client.write_file(test.config_filename, text.encode())
-        copy = context.reports / test.config_filename.lstrip("/").replace("../", "")
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text(text)
+        keep_text(context.reports / inside(test.config_filename), text)
 
     async def _fetch_output_files(self, test: Test, context: Context) -> list[str]:
         host = context.inventory.workload_client
         failures = []
         for source in test.output_files:
-            target = context.reports / source.rstrip("/").rpartition("/")[2]
+            target = context.reports / inside(source).name
+            if target.exists():  # two of one name, or one that is called like a file of ours
+                target = context.reports / host.name / inside(source)
             try:
                 await host.get(source, target)
             except SourceMissing as missing:

@@ -7,9 +7,9 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from dsi.config.models import Test
-from dsi.errors import ReportError
 from dsi.hosts.base import Host
 from dsi.model import Result, StreamName
+from dsi.report.folder import writing
 from dsi.report.progress import Progress
 
 
@@ -22,9 +22,14 @@ class OutputLog(AbstractContextManager["OutputLog"]):
         self._last = b"\n"
 
     def __enter__(self) -> Self:
-        """Open the file."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._path.open("wb", buffering=0)
+        """Open the file.
+
+        Raises:
+            ReportError
+        """
+        with writing(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("wb", buffering=0)
         return self
 
     def write(self, block: bytes) -> None:
@@ -35,21 +40,18 @@ class OutputLog(AbstractContextManager["OutputLog"]):
 
         """
         assert self._file is not None, "used outside `with`"
-        try:
+        with writing(self._path):
             rest = memoryview(block)
             while rest:
                 rest = rest[self._file.write(rest) :]
-        except OSError as problem:
-            raise ReportError(
-                f"{self._path} can't be written: {problem.strerror}; what came before is kept"
-            ) from problem
         self._last = block[-1:] or self._last
 
     def end(self, exit_status: int | None, message: str) -> None:
         """Write the last line."""
         newline = b"" if self._last == b"\n" else b"\n"
         shown = 1 if exit_status is None else exit_status
-        self.write(newline + f"exit_status: {shown} '{message}'\n".encode())
+        line = message.replace("\n", "\\n")
+        self.write(newline + f"exit_status: {shown} '{line}'\n".encode())
 
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None

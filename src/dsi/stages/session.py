@@ -10,6 +10,7 @@ import structlog
 from dsi import config, provisioning
 from dsi.commands import Context
 from dsi.config import Tree
+from dsi.config import models as config_models
 from dsi.errors import StateError
 from dsi.hosts import this_machine
 from dsi.inventory import Inventory
@@ -41,6 +42,7 @@ class Session:
         self.timeline = Timeline(None)
         self._inventory: Inventory | None = None
         self._deployment: Deployment | None = None
+        self._setup: config_models.MongodbSetup | None = None
         self._shown: set[str] = set()
         self._stack = AsyncExitStack()
 
@@ -103,16 +105,22 @@ class Session:
                     "run `dsi provision` first"
                 )
             entries = provisioning.entries_of(settings.out, settings.tfvars)
+            provisioning.remember(self.state, entries)
             hosts = await provisioning.connect(entries, self.state)
             self._inventory = Inventory(hosts, this_machine("localhost", self.work_directory))
         return self._inventory
 
     async def deployment(self, tree: Tree) -> Deployment:
-        """Give the clusters of the topology, with the nodes that an earlier stage has started."""
+        """Give the clusters of the topology as it is now, with the nodes that an earlier stage has started."""
+        setup = config.mongodb_setup(tree)
+        if self._deployment is not None and setup != self._setup:  # a hook has written other YAML, say
+            await self._deployment.close()
+            self._deployment = None
         if self._deployment is None:
             inventory = await self.inventory(tree)
+            self._setup = setup
             self._deployment = Deployment(
-                config.mongodb_setup(tree),
+                setup,
                 lambda node: inventory.at(node.public_ip, node.private_ip),
                 workload_clients=inventory.of_roles(["workload_client"]),
                 state=self.state,

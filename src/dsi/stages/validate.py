@@ -7,6 +7,7 @@ from dsi.commands import Command, Scope, parse
 from dsi.config import Tree
 from dsi.errors import ConfigError, InvalidCommand
 from dsi.model import Position, Problem
+from dsi.provisioning import PROVISIONERS
 from dsi.schedule import split_at
 from dsi.stages.scope import at, scope_of
 from dsi.systems import mongodb
@@ -76,7 +77,11 @@ def _not_yet(tree: Tree) -> list[Problem]:
         for index, test in enumerate(tests if isinstance(tests, list) else ())
         if isinstance(test, dict) and test.get("background_tasks")
     ]
-    if config.provisioning(tree, lenient=True).numactl_prefix:
+    settings = config.provisioning(tree, lenient=True)
+    if settings.provider not in PROVISIONERS:
+        path = "infrastructure_provisioning.provider"
+        found.append(tree.problem(path, f"{settings.provider} is not supported yet", allowed=sorted(PROVISIONERS)))
+    if settings.numactl_prefix:
         path = "infrastructure_provisioning.numactl_prefix"
         found.append(tree.problem(path, "is not supported yet: mongod runs without it", warning=True))
     if tests:
