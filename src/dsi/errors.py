@@ -14,6 +14,7 @@
     ├── CommandFailed          a command's exit status wasn't 0 on one host or more; carries the results
     │   └── CommandTimeout     it was ended, since it took too long
     │       └── NoOutput       … or was silent too long
+    ├── HookFailed             a command of a hook failed; the cause is chained to it
     ├── SeveralFailed          different things went wrong on several hosts; carries the errors
     ├── ClusterError           a node didn't do what was asked; carries the last lines of its log
     └── InvalidCommand         a mapping that is no command of ours
@@ -105,6 +106,13 @@ class NoOutput(CommandTimeout):
     """The command was ended since it wrote nothing for `limit_s`."""
 
     what = "wrote no output for"
+
+
+class HookFailed(DsiError):
+    """A command of a hook failed; the message has the hook, where the command stands, and what it said."""
+
+    def __init__(self, hook: str, path: str, problem: DsiError) -> None:
+        super().__init__(f"{hook} ({path}): {problem}")
 
 
 class SeveralFailed(DsiError):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from dsi.errors import InvalidCommand
 
@@ -22,9 +22,9 @@ def split_at(raw: Any) -> tuple[int, Any]:
 
     """
     if not isinstance(raw, Mapping):
-        return _refuse("an entry of during_test is a mapping with `at` and one command")
+        _refuse("an entry of during_test is a mapping with `at` and one command")
     if "at" not in raw:
-        return _refuse("an entry of during_test needs `at`: when to run it, hh:mm:ss after the start of the test")
+        _refuse("an entry of during_test needs `at`: when to run it, hh:mm:ss after the start of the test")
     return _seconds(raw["at"]), {key: value for key, value in raw.items() if key != "at"}
 
 
@@ -40,12 +40,12 @@ def _seconds(at: Any) -> int:
     if match is None:
         if isinstance(at, str) and at.strip().isdecimal():
             return int(at)
-        return _refuse(f"at: {at!r} is no time: write hh:mm:ss, mm:ss, or a whole number of seconds", path="at")[0]
+        _refuse(f"at: {at!r} is no time: write hh:mm:ss, mm:ss, or a whole number of seconds", path="at")
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
     if (minutes > 59 and match.group(1)) or seconds > 59:
-        return _refuse(f"at: {at!r} has more than 59 minutes or seconds", path="at")[0]
+        _refuse(f"at: {at!r} has more than 59 minutes or seconds", path="at")
     return hours * 3600 + minutes * 60 + seconds
 
 
-def _refuse(message: str, path: str = "") -> tuple[int, Any]:
+def _refuse(message: str, path: str = "") -> NoReturn:
     raise InvalidCommand(message, path=path)

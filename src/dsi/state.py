@@ -24,6 +24,7 @@ class State:
     def make_folder(self) -> Path:
         """Make the folder if need be, and give it."""
         self.folder.mkdir(mode=0o700, exist_ok=True)
+        self.folder.chmod(0o700)  # it may have been there
         return self.folder
 
     def read(self, name: str) -> Any:

@@ -243,6 +243,11 @@ def test_a_wrong_configuration_touches_nothing_of_what_runs(tmp_path: Path) -> N
     assert work.processes() == []
 
 
+def test_an_id_that_leads_out_of_the_reports_is_refused(tmp_path: Path) -> None:
+    work = WorkDirectory(tmp_path, test_control="run: [{id: ../escaped, type: shell, cmd: x}]\n")
+    assert "can't be the name of a folder" in work.dsi("validate", exit_status=2).stdout
+
+
 def test_there_is_nothing_to_run_in_an_empty_folder(tmp_path: Path) -> None:
     work = WorkDirectory(tmp_path)
     assert "it has none of infrastructure_provisioning.yml" in work.dsi("run", exit_status=3).stderr

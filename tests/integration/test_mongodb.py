@@ -392,8 +392,23 @@ async def test_a_start_that_was_cut_short_leaves_nothing_that_cannot_be_found(be
     assert not await mongods(host)
 
 
-async def test_two_hosts_of_this_machine_never_share_a_data_folder(three: Bed, tmp_path: Path) -> None:
-    config = {**CONFIG, "storage": {"dbPath": str(tmp_path / "shared")}}
+@pytest.mark.parametrize(("section", "option"), [("storage", "dbPath"), ("systemLog", "path")])
+async def test_two_hosts_of_this_machine_never_share_a_path(
+    three: Bed, tmp_path: Path, section: str, option: str
+) -> None:
+    config = {**CONFIG, section: {option: str(tmp_path / "shared")}}
     nodes = [three.node(0, config=config), three.node(1, config=config)]
-    with pytest.raises(Preflight, match=r"would share storage\.dbPath"):
+    with pytest.raises(Preflight, match=rf"would share {section}\.{option}"):
         await three.deployment({"cluster_type": "replset", "mongod": nodes})
+
+
+async def test_a_node_that_is_to_keep_its_data_keeps_it_at_the_first_start(bed: Bed) -> None:
+    deployment = await bed.deployment(bed.standalone(clean_db_dir=False))
+    await deployment.install()
+    await deployment.start()
+    async with client(deployment) as connected:
+        await connected.test.things.insert_one({"_id": 1})
+    await deployment.start()
+    async with client(deployment) as connected:
+        assert await connected.test.things.count_documents({}) == 1
+    await deployment.stop()

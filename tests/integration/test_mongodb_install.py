@@ -122,13 +122,13 @@ async def test_what_is_there_is_not_unpacked_again_and_another_archive_is(
     assert await version(host) == "v2"
 
 
-async def serve(content: bytes) -> tuple[asyncio.Server, list[str]]:
+async def serve(content: bytes, *, announced_bytes: int | None = None) -> tuple[asyncio.Server, list[str]]:
     """Serve these bytes over HTTP, whatever is asked for, and list what was."""
     asked: list[str] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked.append((await reader.readuntil(b"\r\n\r\n")).split()[1].decode())
-        writer.write(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
+        writer.write(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % (announced_bytes or len(content)) + content)
         await writer.drain()
         writer.close()
 
@@ -146,6 +146,19 @@ async def test_a_url_is_fetched_once_for_all_hosts_and_all_runs(host: LocalHost,
         await Installer(state).install(places)
     assert asked == ["/linux/mongodb.tgz"]
     assert await version(host) == "v5"
+
+
+async def test_a_download_that_breaks_off_is_an_error_and_is_not_kept(
+    host: LocalHost, state: State, tmp_path: Path
+) -> None:
+    archive = archive_of(tmp_path / "m.tgz", {"m/bin/mongod": SAYS.format(version=5).encode()})
+    content = archive.read_bytes()
+    server, _ = await serve(content, announced_bytes=len(content) + 1)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/m.tgz"
+        with pytest.raises(Preflight, match=r"broke|IncompleteRead"):
+            await install(host, state, url)
+    assert list((state.folder / "archives").iterdir()) == []
 
 
 async def test_a_url_that_gives_no_archive_is_an_error_and_is_not_kept(host: LocalHost, state: State) -> None:

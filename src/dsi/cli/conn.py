@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 
 from dsi import provisioning
-from dsi.cli.launch import WorkDirectory, guarded
+from dsi.cli.launch import BROKEN, WorkDirectory, fail, guarded, start_log
 from dsi.model import StreamName
 from dsi.report.plain import PlainProgress
 from dsi.stages.conn import entries_named, run_on
@@ -22,11 +23,16 @@ Text = Annotated[str | None, typer.Option("--command", "-c", help="Run this on e
 
 def command(names: Names, work_dir: WorkDirectory = Path(), text: Text = None) -> None:
     """Open a shell on a host (plain ssh, or nsenter for a local host), or run a command on several."""
+    start_log()
     session = Session(work_dir, PlainProgress())
     entries = guarded(lambda: entries_named(load(work_dir), names))
     if text is not None:
         raise typer.Exit(guarded(lambda: asyncio.run(run_on(session, entries, text, _print))))
+    if len(entries) > 1:
+        fail(f"a shell opens on one host: name one of {', '.join(entry.name for entry in entries)}, or give -c", BROKEN)
     arguments = guarded(lambda: provisioning.shell_argv(entries[0], session.state))
+    if shutil.which(arguments[0]) is None:
+        fail(f"there is no {arguments[0]} on this machine: install it (openssh-client, util-linux)", BROKEN)
     os.execvp(arguments[0], arguments)  # noqa: S606  the person's own shell takes our place
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from dsi.clock import SYSTEM, Clock
 from dsi.hosts.base import Host
@@ -16,6 +16,15 @@ Output = Callable[[str, StreamName, bytes], Awaitable[None]]
 """Gets what the shell commands write, as it comes: host, stream, block."""
 
 
+class RestartReport(Protocol):
+    """What a restart did."""
+
+    @property
+    def writes_refused_s(self) -> Mapping[str, float]:
+        """By cluster: for how many seconds writes were refused."""
+        ...
+
+
 class Clusters(Protocol):
     """The clusters of `mongodb_setup.topology`, as far as commands need them."""
 
@@ -25,7 +34,7 @@ class Clusters(Protocol):
 
     async def restart(
         self, *, clean_logs: bool = False, clean_db_dir: bool = False, nodes: Sequence[str] | None = None
-    ) -> Any:
+    ) -> RestartReport:
         """Stop and start what is named (None: everything); returns a report when it is whole again."""
         ...
 

@@ -57,5 +57,5 @@ class RestartMongodb(BaseModel):
                 report = await context.clusters.restart(
                     clean_logs=self.clean_logs, clean_db_dir=self.clean_db_dir, nodes=self.nodes
                 )
-                ending["writes_refused_s"] = getattr(report, "writes_refused_s", None)
+                ending["writes_refused_s"] = report.writes_refused_s
         return []

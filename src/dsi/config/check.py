@@ -109,6 +109,9 @@ def _id(tree: Tree, path: str, seen: dict[str, str]) -> Iterator[Problem]:
         yield tree.problem(path, f'the id "{value}" is used already, at {where}: each id is unique in its file')
     else:
         seen[value] = path
+    is_test = path.startswith("test_control.run.")
+    if is_test and isinstance(value, str) and ("/" in value or "\0" in value or value in ("", ".", "..")):
+        yield tree.problem(path, f"\"{value}\" can't be the name of a folder of reports/, as a test's id is")
 
 
 # --- spelling -------------------------------------------------------------------------------------

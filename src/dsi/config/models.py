@@ -92,7 +92,6 @@ class Node(Section):
     mongo_dir: OptionalText = None
     mongodb_binary_archive: OptionalText = None
     journal_dir: OptionalText = None
-    use_journal_mnt: bool = True
     clean_logs: bool | None = None
     clean_db_dir: bool | None = None
 

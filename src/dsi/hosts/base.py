@@ -1,7 +1,7 @@
 """What a host can do. `LocalHost` and `SshHost` are the kinds there are; both pass `tests/contract`."""
 
 import abc
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
@@ -81,6 +81,9 @@ class Host(abc.ABC):
 
     name: str
     """`mongod.0`: the name in logs, results and errors."""
+
+    machine: Hashable
+    """Hosts for which this is equal are one machine under several names."""
 
     is_local: bool
     """Whether its files are this machine's files, and its addresses this machine's addresses."""

@@ -42,7 +42,7 @@ class LocalHost(Host):
 
     def __init__(self, name: str, folder: Path, starter: Starter, environment: Mapping[str, str]) -> None:
         self.name = name
-        self.folder = folder
+        self.machine = self.folder = folder
         """Where commands run, and what paths are relative to."""
         self._starter = starter
         self._environment = environment

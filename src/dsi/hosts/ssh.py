@@ -116,7 +116,7 @@ class SshHost(Host):
 
     def __init__(self, name: str, machine: _Machine) -> None:
         self.name = name
-        self._machine = machine
+        self.machine = self._machine = machine
         self._running: set[_Running] = set()
         self._listeners: list[SshListener] = []
         self._closed = False

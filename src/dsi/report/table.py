@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 STYLES = {"passed": "green", "failed": "red", "error": "red", "interrupted": "yellow", "not run": "yellow"}
 
@@ -15,7 +17,7 @@ def print_tests(console: Console, rows: Iterable[tuple[str, str, float, str]]) -
     for heading in ("test", "outcome", "duration", "why"):
         table.add_column(heading, justify="right" if heading == "duration" else "left", overflow="fold")
     for name, status, duration_s, reason in rows:
-        table.add_row(name, f"[{STYLES.get(status, '')}]{status}[/]", f"{duration_s:.1f} s", _plain(reason))
+        table.add_row(escape(name), Text(status, style=STYLES.get(status, "")), f"{duration_s:.1f} s", escape(reason))
     console.print(table)
 
 
@@ -47,7 +49,3 @@ def _seconds(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {seconds:.1f} s" for name, seconds in value.items())
     return f"{value:.1f} s" if isinstance(value, int | float) else "not known"
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")

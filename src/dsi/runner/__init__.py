@@ -1,6 +1,6 @@
 """One task: hooks → tests → hooks, unwound in good order whatever happens."""
 
-from dsi.runner.hooks import HookFailed, run_hook
+from dsi.runner.hooks import run_hook
 from dsi.runner.outcome import Status, TaskOutcome, TestOutcome
 from dsi.runner.plan import Hook, HookCommand, TaskPlan, TestPlan
 from dsi.runner.task import Check, Companion, TaskRunner
@@ -10,7 +10,6 @@ __all__ = [
     "Companion",
     "Hook",
     "HookCommand",
-    "HookFailed",
     "Status",
     "TaskOutcome",
     "TaskPlan",

@@ -3,16 +3,9 @@
 from collections.abc import Mapping
 
 from dsi.commands import Context
-from dsi.errors import DsiError
+from dsi.errors import DsiError, HookFailed
 from dsi.report.progress import Progress
 from dsi.runner.plan import Hook
-
-
-class HookFailed(DsiError):
-    """A command of a hook failed; the message has the hook, where the command stands, and what it said."""
-
-    def __init__(self, hook: str, path: str, problem: DsiError) -> None:
-        super().__init__(f"{hook} ({path}): {problem}")
 
 
 async def run_hook(name: str, hook: Hook, context: Context, progress: Progress) -> None:

@@ -1,7 +1,7 @@
 """What a task will do, all of it read and checked before it begins."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from dsi.commands import Command
@@ -43,4 +43,3 @@ class TaskPlan:
     post_task: Hook = ()
     no_output_s: float = 5400
     delay_s: float = 0
-    name: str = field(default="")

@@ -59,7 +59,6 @@ def plan_of(tree: Tree) -> TaskPlan:
         )
 
     return TaskPlan(
-        name=settings.task_name,
         tests=[test_plan(index, test) for index, test in enumerate(settings.run)],
         pre_task=hook(tree, *both("pre_task")),
         between_tests=hook(tree, *both("between_tests")),

@@ -6,7 +6,7 @@ import secrets
 from pydantic import BaseModel, ConfigDict
 
 from dsi.commands.context import Context
-from dsi.errors import InvalidCommand
+from dsi.errors import Preflight
 from dsi.hosts.base import Host
 from dsi.model import Result
 
@@ -15,9 +15,9 @@ _CONNECT = "db = connect(process.env.DSI_CONNECTION_STRING);\n"
 
 _RUN = """\
 trap 'rm -f {script}' EXIT
-PATH="$PATH:$HOME/{mongo_dir}/bin:{mongo_dir}/bin"
+PATH="$PATH:$HOME/$DSI_MONGO_DIR/bin:$DSI_MONGO_DIR/bin"
 if ! command -v mongosh >/dev/null; then
-  echo "no mongosh on this host: put it on the PATH or into {mongo_dir}/bin" >&2
+  echo "no mongosh on this host: put it on the PATH or into $DSI_MONGO_DIR/bin" >&2
   exit 127
 fi
 mongosh --nodb --quiet --norc --file {script}
@@ -36,8 +36,9 @@ class ExecMongoShell(BaseModel):
         """Run it on one host."""
         script = f".dsi-mongosh-{secrets.token_hex(8)}.js"
         await host.write_file(script, (_CONNECT + self.script).encode(), mode=0o600)
-        text = _RUN.format(script=script, mongo_dir=context.mongo_dir)
-        return await context.shell(host, text, env={"DSI_CONNECTION_STRING": self._url(context, host)})
+        text = _RUN.format(script=script)
+        env = {"DSI_CONNECTION_STRING": self._url(context, host), "DSI_MONGO_DIR": context.mongo_dir}
+        return await context.shell(host, text, env=env)
 
     def _url(self, context: Context, host: Host) -> str:
         if self.connection_string:
@@ -45,7 +46,7 @@ class ExecMongoShell(BaseModel):
         own = context.clusters.url_on(host) if context.clusters else None
         url = own or context.mongodb_url
         if url is None:
-            raise InvalidCommand("exec_mongo_shell: there is no cluster to connect to; give a connection_string")
+            raise Preflight("exec_mongo_shell: there is no cluster to connect to; give a connection_string")
         return url
 
 

@@ -2,18 +2,21 @@
 
 import asyncio
 import hashlib
-import shutil
+import http.client
 import tarfile
+import threading
 import urllib.error
 import urllib.request
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from dsi.errors import Preflight
 from dsi.state import State
 
 _SILENCE_LIMIT_S = 60.0
+_BLOCK_BYTES = 1 << 20
 _FORM = "a .tgz whose one top folder holds bin/"
 
 
@@ -33,12 +36,16 @@ async def fetch(source: str, state: State) -> Archive:
     Raises:
         Preflight: it can't be had, or is no archive of binaries.
     """
-    return await asyncio.to_thread(_fetch, source, state)
+    stop = threading.Event()
+    try:
+        return await asyncio.to_thread(_fetch, source, state, stop)
+    finally:
+        stop.set()  # a thread isn't cancelled with us
 
 
-def _fetch(source: str, state: State) -> Archive:
+def _fetch(source: str, state: State, stop: threading.Event) -> Archive:
     if source.startswith(("http://", "https://")):
-        path, mark = _download(source, state), source
+        path, mark = _download(source, state, stop), source
     else:
         path = (state.work_directory / Path(source).expanduser()).resolve()
         mark = _mark_of(path)
@@ -59,7 +66,7 @@ def _mark_of(path: Path) -> str:
     return f"{path} {known.st_size} {known.st_mtime_ns}"
 
 
-def _download(url: str, state: State) -> Path:
+def _download(url: str, state: State, stop: threading.Event) -> Path:
     folder = state.make_folder() / "archives"
     folder.mkdir(exist_ok=True)
     path = folder / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{url.rsplit('/', 1)[-1][-80:]}"
@@ -68,11 +75,23 @@ def _download(url: str, state: State) -> Path:
     partial = path.with_name(path.name + ".part")
     try:
         with urllib.request.urlopen(url, timeout=_SILENCE_LIMIT_S) as answer, partial.open("wb") as file:  # noqa: S310  http or https
-            shutil.copyfileobj(answer, file)
-    except (OSError, urllib.error.URLError) as problem:
+            _copy(answer, file, stop)
+    except (OSError, urllib.error.URLError, http.client.HTTPException) as problem:
         partial.unlink(missing_ok=True)
         raise Preflight(f"mongodb_setup.mongodb_binary_archive: {url} could not be fetched: {problem}") from problem
     return partial.replace(path)
+
+
+def _copy(answer: http.client.HTTPResponse, file: BinaryIO, stop: threading.Event) -> None:
+    """Copy all that was announced: a connection that breaks off looks like the end of the file else."""
+    announced = answer.headers.get("Content-Length")
+    size_bytes = 0
+    while block := answer.read(_BLOCK_BYTES):
+        if stop.is_set():
+            raise OSError("it was called off")
+        size_bytes += file.write(block)
+    if announced is not None and size_bytes != int(announced):
+        raise OSError(f"the connection broke after {size_bytes} of {announced} bytes")
 
 
 def _insist_on_binaries(path: Path, source: str) -> None:

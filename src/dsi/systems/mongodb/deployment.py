@@ -230,7 +230,8 @@ class Deployment:
         await cluster.become_whole(nodes, within_s=self._setup.timeouts.start_ms / 1000)
 
     async def _start_node(self, node: Node, cleaning: "_Cleaning") -> None:
-        await node.prepare(clean_logs=cleaning.logs, clean_db_dir=cleaning.db_dir)
+        logs, db_dir = cleaning.of(node)
+        await node.prepare(clean_logs=logs, clean_db_dir=db_dir)
         try:
             await node.start()
         except ClusterError:
@@ -289,27 +290,40 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class _Cleaning:
-    """What is deleted before a start, and whether the clusters are formed (again) after it."""
+    """What is deleted before a start, and whether the clusters are formed (again) after it.
+
+    At the first start a node's own `clean_logs` and `clean_db_dir` go before those of `mongodb_setup`.
+    """
 
     logs: bool
     db_dir: bool
     form: bool
+    is_first: bool = False
 
     @classmethod
     def first(cls, setup: models.MongodbSetup) -> "_Cleaning":
-        return cls(logs=setup.clean_logs, db_dir=setup.clean_db_dir, form=True)
+        return cls(logs=setup.clean_logs, db_dir=setup.clean_db_dir, form=True, is_first=True)
+
+    def of(self, node: Node) -> tuple[bool, bool]:
+        """Give whether this node's logs, and its data, are deleted."""
+        own = node.plan.model
+        if not self.is_first:
+            return self.logs, self.db_dir
+        logs = self.logs if own.clean_logs is None else own.clean_logs
+        return logs, self.db_dir if own.clean_db_dir is None else own.clean_db_dir
 
 
 def _refuse_shared_folders(nodes: Sequence[Node]) -> None:
-    """Refuse one absolute data folder for several hosts of this machine: elsewhere it would be several folders."""
+    """Refuse one absolute path for several hosts of this machine: on machines of their own it would be several."""
     owners: dict[str, Node] = {}
     for node in nodes:
-        path = mongod_config.db_path_of(node.config)
-        if not (node.host.is_local and path.startswith("/")):
-            continue
-        owner = owners.setdefault(path, node)
-        if owner is not node:
-            raise Preflight(
-                f"{owner.plan.label} and {node.plan.label} are on this machine and would share storage.dbPath {path}: "
-                f"in overrides.yml, write mongodb_setup: {{mongod_config_file: {{storage: {{dbPath: data/dbs}}}}}}"
-            )
+        for option, path in mongod_config.own_paths(node.config).items():
+            if not (node.host.is_local and path.startswith("/")):
+                continue
+            owner = owners.setdefault(path, node)
+            if owner is not node:
+                raise Preflight(
+                    f"{owner.plan.label} and {node.plan.label} are on this machine and would share {option} {path}: "
+                    f"in overrides.yml, give mongodb_setup.mongod_config_file.{option} a path that is relative to the "
+                    "home folder, as data/dbs"
+                )

@@ -6,7 +6,7 @@ PATH.
 
 import platform
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -96,9 +96,15 @@ class Installer:
         places: dict[tuple[str, str], Destination] = {}
         for place in destinations:
             places.setdefault((place.host.name, place.mongo_dir), place)
-        await side_by_side(
-            self._install(place, archives[place.archive] if place.archive else None) for place in places.values()
-        )
+        machines: dict[object, list[Destination]] = {}
+        for place in places.values():
+            machines.setdefault(place.host.machine, []).append(place)
+        await side_by_side(self._install_on_one(machine, archives) for machine in machines.values())
+
+    async def _install_on_one(self, places: Sequence[Destination], archives: Mapping[str, Archive]) -> None:
+        """Install on the hosts that are one machine, one after another: their folders may be the same."""
+        for place in places:
+            await self._install(place, archives[place.archive] if place.archive else None)
 
     async def _install(self, place: Destination, archive: Archive | None) -> None:
         found = await _look(place)

@@ -57,6 +57,16 @@ def unsupported(config: Mapping[str, Any]) -> Iterator[str]:
             yield path
 
 
+def own_paths(config: Mapping[str, Any]) -> dict[str, str]:
+    """Give the paths that a server has for itself alone, by their option."""
+    paths = {
+        "storage.dbPath": db_path_of(config),
+        "systemLog.path": log_path_of(config),
+        "processManagement.pidFilePath": pid_path_of(config),
+    }
+    return {option: path for option, path in paths.items() if path}
+
+
 def is_dangerous(path: str) -> bool:
     """Whether a data folder is the root or the home folder or above it: cleaning it would delete everything."""
     plain = posixpath.normpath(path)
