@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dsi.errors import DsiError, Preflight, raise_together
 from dsi.hosts.base import Host
 from dsi.model import HostEntry, Role
+from dsi.provisioning import close_all
 
 
 class Inventory:
@@ -88,7 +89,7 @@ class Inventory:
     async def close(self) -> None:
         """Close every connection."""
         everything = {id(host): host for host in (*self._hosts.values(), self.here)}
-        await asyncio.gather(*(host.close() for host in everything.values()))
+        await close_all(everything.values())
 
     def _names(self) -> str:
         return ", ".join(f"{entry.name} ({entry.public_ip}, {entry.private_ip})" for entry in self._hosts) or "none"

@@ -5,9 +5,10 @@ these files, with references in them that need not resolve. Hooks are no fields 
 commands of them.
 """
 
+import ipaddress
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 Mapping = dict[str, Any]
 
@@ -165,11 +166,20 @@ class MongodbSetup(Section):
 # --- test_control ---------------------------------------------------------------------------------
 
 
+def _an_address(text: str) -> str:
+    if text in ("localhost", ""):
+        return "127.0.0.1" if text else "0.0.0.0"  # noqa: S104  what somebody wrote, in its other spelling
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError(f"{text} is no IP address of the workload client: write 127.0.0.1, or 0.0.0.0") from None
+
+
 class Dsisocket(Section):
     """Where the running workload finds us, on its own host."""
 
     enabled: bool = False
-    bind_addr: str = "127.0.0.1"
+    bind_addr: Annotated[str, AfterValidator(_an_address)] = "127.0.0.1"
     port: int = Field(27007, ge=1, le=65535)
     max_line_bytes: int = Field(1 << 20, ge=1024)
     max_connections: int = Field(1024, ge=1)

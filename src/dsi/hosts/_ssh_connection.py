@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ WINDOW_BYTES: Final = 8 * 2**20
 
 KEEPALIVES: Final = 3
 """asyncssh asks every third of `keepalive_s`, and gives up when the answers to these many are missing."""
+
+_HOP: Final = re.compile(r"\[?(.*?)\]?(?::(\d+))?")
+"""`address`, `address:port`, `[::1]:port`."""
 
 RETRY_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
 """Waits between attempts: sshd drops connections at random when more than MaxStartups log in at once."""
@@ -98,7 +102,7 @@ async def _jump(login: Login, known_hosts: KnownHosts) -> asyncssh.SSHClientConn
     connection: asyncssh.SSHClientConnection | None = None
     for hop in config.tunnel.split(","):
         user, _, place = hop.rpartition("@")
-        address, _, its_port = place.partition(":")
+        address, its_port = _HOP.fullmatch(place).groups()  # type: ignore[union-attr]  # it matches anything
         options: dict[str, Any] = {"client_factory": known_hosts.client, "known_hosts": b""}
         if its_port:
             options["port"] = int(its_port)

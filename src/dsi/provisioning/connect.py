@@ -1,14 +1,18 @@
 """Listings of hosts → hosts that one can work with."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+import structlog
 
 from dsi.errors import DsiError, raise_together
 from dsi.hosts import Host, SshHost, conn_argv, connect_ssh, local_host, this_machine
 from dsi.model import HostEntry
 from dsi.provisioning import local
 from dsi.state import State
+
+log = structlog.get_logger()
 
 _THIS_MACHINE = ("localhost", "127.0.0.1")
 _KNOWN_HOSTS = "known_hosts"
@@ -38,7 +42,7 @@ async def connect(entries: Sequence[HostEntry], state: State) -> dict[HostEntry,
                 tasks.create_task(log_in(entry))
         raise_together(failures)
     except BaseException:
-        await asyncio.gather(*(host.close() for host in connected.values()))
+        await close_all(connected.values())
         raise
     return {entry: here.get(entry) or _named(connected[entry.machine], entry.name) for entry in entries}
 
@@ -68,9 +72,12 @@ def _here(entry: HostEntry, state: State) -> Host:
     return this_machine(entry.name, Path.home())
 
 
-async def close_all(hosts: Mapping[HostEntry, Host]) -> None:
-    """Close every connection."""
-    await asyncio.gather(*(host.close() for host in hosts.values()))
+async def close_all(hosts: Iterable[Host]) -> None:
+    """Close the connections to hosts, each though another's closing goes wrong, which is logged."""
+    ended = await asyncio.gather(*(host.close() for host in hosts), return_exceptions=True)
+    for problem in ended:
+        if isinstance(problem, Exception):
+            log.warning("a connection did not close in good order", reason=str(problem))
 
 
 def shell_argv(entry: HostEntry, state: State) -> list[str]:

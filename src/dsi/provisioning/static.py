@@ -21,5 +21,5 @@ async def provision(settings: InfrastructureProvisioning, state: State, _tied: b
             "infrastructure_provisioning.provider is static, and infrastructure_provisioning.hosts lists none: write "
             "them there, as `mongod: [{public_ip: …}]`"
         )
-    await close_all(await connect(entries, state))
+    await close_all((await connect(entries, state)).values())
     return entries

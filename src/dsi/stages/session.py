@@ -25,6 +25,9 @@ from dsi.timeline import Timeline
 
 log = structlog.get_logger()
 
+_LINES_OF_A_BLOCK = 50
+"""How many lines of output that comes at once are shown: nobody reads thousands, and printing them takes time."""
+
 
 class Session:
     """One dsi process at work in one work directory.
@@ -155,5 +158,8 @@ class Session:
 
 
 async def _to_the_log(host: str, _stream: StreamName, block: bytes) -> None:
-    for line in block.decode(errors="replace").splitlines():
+    lines = block.decode(errors="replace").splitlines()
+    for line in lines[:_LINES_OF_A_BLOCK]:
         log.info(f"{host}: {line}")
+    if len(lines) > _LINES_OF_A_BLOCK:
+        log.info(f"{host}: … and {len(lines) - _LINES_OF_A_BLOCK} more lines")
