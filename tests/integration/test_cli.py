@@ -2,6 +2,7 @@
 
 import os
 import pty
+import shutil
 import signal
 import socket
 import stat
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.integration.work_directory import DSI, REPLICA_SET, STANDALONE, WorkDirectory, hosts, wait_until
 
+QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart"
 PING = 'python3 -c \'import os, pymongo; print(pymongo.MongoClient(os.environ["MONGODB_URL"]).admin.command("ping"))\''
 
 
@@ -277,3 +279,48 @@ def test_hosts_that_somebody_else_has_written_down_serve_as_they_are(tmp_path: P
 def test_terraform_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
     work = WorkDirectory(tmp_path, infrastructure_provisioning="provider: terraform\n")
     assert "provider: terraform is not supported yet" in work.dsi("validate", exit_status=2).stdout
+
+
+def test_upon_error_runs_when_a_node_does_not_come_up_and_the_error_has_its_last_words(tmp_path: Path) -> None:
+    broken = STANDALONE.replace("engineConfig: {cacheSizeGB: 0.25}", "engineConfig: {configString: 'no=such'}")
+    upon = "upon_error:\n  - on_mongod: {exec: echo upon, retrieve_files: [{source: data/logs, target: logs}]}\n"
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(1), mongodb_setup=broken + upon)
+    err = work.dsi("run", exit_status=3).stderr
+    assert "mongod.0: upon" in err
+    assert "single (127.0." in err
+    assert "aborting after fassert" in err
+    assert (tmp_path / "reports" / "upon_error" / "mongod.0" / "logs" / "mongod.log").exists()
+    assert work.processes() == []
+
+
+def test_post_provisioning_is_passed_over_on_local_hosts_unless_it_is_asked_for(tmp_path: Path) -> None:
+    hook = "post_provisioning:\n  - on_all_hosts: touch tuned\n"
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0) + hook)
+    assert "passed over on local hosts" in work.dsi("provision").stderr
+    assert work.dsi("conn", "wc", "-c", "ls").stdout == ""
+    (tmp_path / "infrastructure_provisioning.yml").write_text(hosts(0) + hook + "local_post_provisioning: true\n")
+    work.dsi("provision")
+    assert work.dsi("conn", "wc", "-c", "ls").stdout == "workload_client.0: tuned\n"
+    work.dsi("teardown")
+
+
+def test_the_original_exit_status_is_0_unless_every_test_failed(tmp_path: Path) -> None:
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0), test_control=task("false", "true"))
+    (tmp_path / "overrides.yml").write_text("mongodb_setup: {between_tests: []}\ntest_control: {between_tests: []}\n")
+    work.dsi("run", exit_status=1)
+    work.dsi("run", "--original-exit-status", exit_status=0)
+
+
+def test_the_example_restarts_its_cluster_under_load_and_loses_no_acknowledged_write(tmp_path: Path) -> None:
+    """A copy of the example with an overrides.yml of one's own: another cmd, another port."""
+    shutil.copytree(QUICKSTART, tmp_path, dirs_exist_ok=True)
+    cmds = "[{cmd: python3 workload.py --seconds 1}, {cmd: python3 workload.py --seconds 5 --restart}]"
+    (tmp_path / "overrides.yml").write_text(f"test_control: {{run: {cmds}, dsisocket: {{port: {free_port()}}}}}\n")
+    work = WorkDirectory(tmp_path)
+    err = work.dsi("run").stderr
+    log = work.read("reports/restart_under_load/test_output.log")
+    assert "; 0 of them are missing" in log
+    assert "no write was acknowledged for" in log
+    assert "restarts of the cluster" in err
+    assert (tmp_path / "reports" / "restart_under_load" / "throughput.csv").exists()
+    assert work.processes() == []
