@@ -234,6 +234,17 @@ def test_bootstrap_names_what_there_is_when_a_name_is_wrong(tmp_path: Path) -> N
     assert 'bootstrap.yml:1:16: mongodb_setup: no canned configuration "replca" (did you mean "replica"?)' in err
 
 
+def test_run_bootstraps_only_what_is_missing_and_runs_what_was_changed_since(tmp_path: Path) -> None:
+    work = WorkDirectory(
+        tmp_path,
+        bootstrap="test_control: a_name_that_only_the_original_has\ninfrastructure_provisioning: single\n",
+        test_control=task("echo mine"),
+    )
+    work.dsi("run")
+    assert "mine" in work.read("reports/a/test_output.log")
+    assert work.read("infrastructure_provisioning.yml")
+
+
 def test_a_wrong_configuration_touches_nothing_of_what_runs(tmp_path: Path) -> None:
     work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0), test_control=task("true"))
     work.dsi("provision")

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.integration.work_directory import REPLICA_SET, WorkDirectory, hosts
 
 CACHE = Path(sys.prefix) / "mongosh"
@@ -58,4 +57,3 @@ def test_scripts_run_against_the_hosts_own_node_or_the_set_and_fail_when_they_th
     assert "workload_client.0: the set rs0 true" in err
     assert any("translated" in line and ".3:27017" in line for line in err.splitlines())
     assert "mongod.0: exit status 1: Error: thrown" in err
-    assert not list(tmp_path.glob(".dsi/hosts/*/home/.dsi-mongosh*"))

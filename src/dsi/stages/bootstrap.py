@@ -18,10 +18,11 @@ log = structlog.get_logger()
 STAGES = ("infrastructure_provisioning", "workload_setup", "mongodb_setup", "test_control", "analysis")
 
 
-def bootstrap(work_directory: Path, *, force: bool = False) -> list[Path]:
+def bootstrap(work_directory: Path, *, force: bool = False, only_missing: bool = False) -> list[Path]:
     """Copy each canned file that bootstrap.yml names, as `<stage>.yml`; give what was written.
 
-    Nothing is written if one of them would replace a file that differs, unless `force`.
+    Nothing is written if one of them would replace a file that differs, unless `force`. `only_missing`: a stage whose
+    file is there already is passed over, whatever its canned file is called: it has been bootstrapped, and changed since.
 
     Raises:
         ConfigError: bootstrap.yml names what isn't there.
@@ -33,6 +34,8 @@ def bootstrap(work_directory: Path, *, force: bool = False) -> list[Path]:
     chosen: dict[Path, str] = {}
     problems: list[Problem] = []
     for stage in STAGES:
+        if only_missing and (work_directory / f"{stage}.yml").exists():
+            continue
         name = _named(tree, f"bootstrap.{stage}")
         if not name:
             continue

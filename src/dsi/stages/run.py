@@ -35,7 +35,7 @@ async def run(session: Session, *, keep: bool = False) -> TaskOutcome | None:
         DsiError: what broke a stage. Teardown has run then too (unless `keep`).
     """
     if (session.work_directory / "bootstrap.yml").exists():
-        bootstrap(session.work_directory)
+        bootstrap(session.work_directory, only_missing=True)
     stages = [stage for name, stage in STAGES if (session.work_directory / f"{name}.yml").exists()]
     if not stages:
         names = ", ".join(f"{name}.yml" for name, _ in STAGES)
