@@ -241,7 +241,7 @@ def test_run_bootstraps_only_what_is_missing_and_runs_what_was_changed_since(tmp
         test_control=task("echo mine"),
     )
     work.dsi("run")
-    assert "mine" in work.read("reports/a/test_output.log")
+    assert "mine" in work.read("reports/test0/test_output.log")
     assert work.read("infrastructure_provisioning.yml")
 
 

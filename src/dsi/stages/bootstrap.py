@@ -22,7 +22,7 @@ def bootstrap(work_directory: Path, *, force: bool = False, only_missing: bool =
     """Copy each canned file that bootstrap.yml names, as `<stage>.yml`; give what was written.
 
     Nothing is written if one of them would replace a file that differs, unless `force`. `only_missing`: a stage whose
-    file is there already is passed over, whatever its canned file is called: it has been bootstrapped, and changed since.
+    file is there is passed over, whatever its canned file is called: it has been bootstrapped, and changed since.
 
     Raises:
         ConfigError: bootstrap.yml names what isn't there.
