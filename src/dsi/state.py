@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +43,19 @@ class State:
             raise StateError(f"{path} is no JSON any more ({problem}); run `dsi teardown`, or delete it") from problem
 
     def write(self, name: str, value: Any) -> None:
-        """Keep a JSON value under this name; readers see the old one or the new, never half of it."""
+        """Keep a JSON value under this name; readers see the old one or the new, never half of it.
+
+        Raises:
+            StateError: it can't be written: the disk is full, say.
+
+        """
         path = self.make_folder() / f"{name}.json"
         fresh = path.with_suffix(".new")
-        fresh.write_text(json.dumps(value, indent=1) + "\n")
-        fresh.replace(path)
+        try:
+            fresh.write_text(json.dumps(value, indent=1) + "\n")
+            fresh.replace(path)
+        except OSError as problem:
+            raise StateError(f"{path} can't be written: {problem.strerror}") from problem
 
     def forget(self, name: str) -> None:
         """Remove what was written under this name, if anything was."""
@@ -71,7 +79,8 @@ class State:
                 raise StateError(
                     f"another dsi (process {holder}) is working in {self.work_directory}: wait for it, or end it"
                 ) from problem
-            file.truncate(0)
-            file.write(f"{os.getpid()}\n")
-            file.flush()
+            # By os.write: a full disk makes the pid unknown to others, and leaves nothing in a buffer to fail later.
+            os.ftruncate(file.fileno(), 0)
+            with suppress(OSError):
+                os.write(file.fileno(), f"{os.getpid()}\n".encode())
             yield

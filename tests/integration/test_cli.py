@@ -335,3 +335,24 @@ def test_the_example_restarts_its_cluster_under_load_and_loses_no_acknowledged_w
     assert "restarts of the cluster" in err
     assert (tmp_path / "reports" / "restart_under_load" / "throughput.csv").exists()
     assert work.processes() == []
+
+
+def test_a_stage_that_comes_too_early_names_the_one_that_is_missing(tmp_path: Path) -> None:
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(1), mongodb_setup=STANDALONE)
+    assert "run `dsi provision` first" in work.dsi("mongodb-setup", exit_status=3).stderr
+
+
+def test_how_the_tests_ended_is_shown_though_it_cannot_be_written(tmp_path: Path) -> None:
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0), test_control=task("true"))
+    (tmp_path / "test_control.out.new").mkdir()  # as good as a full disk
+    err = work.dsi("run", exit_status=3).stderr
+    assert "passed" in err
+    assert "test_control.out.yml can't be written: Is a directory" in err
+
+
+def test_reports_that_somebody_deletes_during_the_run_break_nothing(tmp_path: Path) -> None:
+    rm = 'rm -r "$PWD"/../../../../reports-*'
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0), test_control=task(rm))
+    err = work.dsi("run", exit_status=None).stderr
+    assert "passed" in err
+    assert "Traceback" not in err

@@ -21,8 +21,8 @@ class Ending:
         if self.outcome is None:
             return 0
         print_tests(console, [(test.id, test.status, test.duration_s, _why(test)) for test in self.outcome.tests])
-        if self.reports is not None:
-            print_restarts(console, read_events(self.reports / "timeline.jsonl", "restart_mongodb_end"))
+        if self.reports is not None and (timeline := self.reports / "timeline.jsonl").exists():
+            print_restarts(console, read_events(timeline, "restart_mongodb_end"))
         for note in self.outcome.notes:
             console.print(f"post_task failed: {note}", markup=False, soft_wrap=True)
         if self.outcome.error:

@@ -165,6 +165,8 @@ def _describe(location: Sequence[int | str], error: Any, known: Sequence[str]) -
         message = f"no such key{did_you_mean(str(location[-1]), known)}"
     elif error["type"] == "missing":
         message = "is missing"
+    elif error["type"] == "model_type":
+        message = f"takes a mapping, not {_kind(error['input'])}"
     elif "input" in error and error["type"].endswith("_type"):
         message = f"{message[:1].lower()}{message[1:]}, not {_kind(error['input'])}"
     return f"{where}: {message}" if where else message

@@ -143,12 +143,14 @@ def _misspelt_below(tree: Tree, path: str, models: list[type[Section]], more: It
 
 def _misspelt(tree: Tree, path: str, node: MappingNode, known: Iterable[str]) -> Iterator[Problem]:
     known = list(known)
+    beside: dict[str, set[str]] = {}
+    for name, place in node.keys.items():
+        beside.setdefault(place.file, set()).add(name)
     for key in node.entries:
         position = node.keys.get(key)
         if key in known or position is None or position.file == DEFAULTS_NAME or position.file.endswith(".out.yml"):
             continue
-        beside = {name for name, place in node.keys.items() if place.file == position.file}
-        near = [name for name in known if name not in beside and _is_near(key, name)]
+        near = [name for name in known if name not in beside[position.file] and _is_near(key, name)]
         if near:
             message = f'dsi does not know this key (did you mean "{near[0]}"?)'
             yield tree.problem(f"{path}.{key}" if path else key, message, warning=True, key=True)

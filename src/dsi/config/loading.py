@@ -1,5 +1,6 @@
 """A work directory → one tree."""
 
+import os
 from collections.abc import Iterable
 from functools import cache
 from importlib.resources import as_file, files
@@ -28,7 +29,8 @@ def load(work_directory: Path) -> Tree:
         ConfigError: files that aren't YAML, or hold what a configuration can't, or overrides that don't fit; all of
             it at once.
     """
-    read = {name: _read(work_directory, name) for name in file_names() if (work_directory / name).exists()}
+    # lexists: a link that leads nowhere is a mistake to be told, not a file that isn't there.
+    read = {name: _read(work_directory, name) for name in file_names() if os.path.lexists(work_directory / name)}
     problems = [problem for content in read.values() for problem in content.problems]
     roots = {name: _mapping(content, problems) for name, content in read.items()}
     root = _layers(roots, problems)

@@ -170,7 +170,8 @@ class Reading:
             if part in node.entries:
                 return node.entries[part], part
             where = f"{join(at)} has" if at else "there is"
-            raise NotThere(path, f'{where} no key "{part}"{did_you_mean(part, node.entries)}')
+            why = f": {at[0]}.out.yml is written by that stage" if part == "out" and len(at) == 1 else ""
+            raise NotThere(path, f'{where} no key "{part}"{why or did_you_mean(part, node.entries)}')
         if isinstance(node, ListNode):
             index = _index(part, len(node.items))
             if index is not None:

@@ -9,7 +9,7 @@ from dsi.config.files import dump
 from dsi.config.nodes import ListNode, MappingNode, Node, split
 from dsi.config.references import STAGES
 from dsi.config.resolve import Computed, NotThere, Reading, Step, Unknown
-from dsi.errors import ConfigError
+from dsi.errors import ConfigError, ReportError
 from dsi.model import Position, Problem
 
 DEFAULTS_NAME = "dsi/config/defaults.yml"
@@ -203,13 +203,16 @@ class Tree:
         """Write `<stage>.out.yml`, whose content stands under `out` of that stage from the next `load` on.
 
         Raises:
-            OSError
+            ReportError: it can't be written: the disk is full, say.
         """
         assert stage in STAGES, stage
         path = self.work_directory / f"{stage}.out.yml"
         fresh = path.with_suffix(".new")
-        fresh.write_text(dump({"out": out}), encoding="utf-8")
-        fresh.replace(path)
+        try:
+            fresh.write_text(dump({"out": out}), encoding="utf-8")
+            fresh.replace(path)
+        except OSError as problem:
+            raise ReportError(f"{path} can't be written: {problem.strerror}") from problem
 
     def _not_there(self, path: str, problem: NotThere) -> Problem:
         read = ", ".join(self.files) or "no file"

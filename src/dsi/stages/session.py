@@ -132,12 +132,17 @@ class Session:
         return self._deployment
 
     async def context(self, tree: Tree) -> Context:
-        """Give what commands work with."""
+        """Give what commands work with.
+
+        Raises:
+            StateError: nothing was provisioned yet.
+        """
+        inventory = await self.inventory(tree)  # first: without hosts the references to them stand for nothing
         setup = config.mongodb_setup(tree)
         url = tree.get("mongodb_setup.meta.mongodb_url") if setup.topology else None
         return Context(
             work_directory=self.work_directory,
-            inventory=await self.inventory(tree),
+            inventory=inventory,
             clusters=await self.deployment(tree),
             timeline=self.timeline,
             reports=self.reports or self.work_directory / "reports",

@@ -11,7 +11,7 @@ from dsi.commands import Context, Scope, parse
 from dsi.config import Tree
 from dsi.config.models import Dsisocket, Test
 from dsi.control import client_address, open_dsisocket
-from dsi.errors import StateError
+from dsi.errors import ReportError, StateError
 from dsi.report.folder import copy_configuration
 from dsi.runner import TaskOutcome, TaskPlan, TaskRunner, TestPlan
 from dsi.stages.hooks import hook, timed_hook
@@ -37,8 +37,11 @@ async def test_control(session: Session) -> TaskOutcome:
     companions = [_dsisocket(settings.dsisocket, scope_of(tree))] if settings.dsisocket.enabled else []
     outcome = await TaskRunner(plan_of(tree), context, session.progress, companions=companions).run()
     session.timeline.add("task_end", error=outcome.error, interrupted=outcome.interrupted, notes=outcome.notes)
-    tree.write_out(STAGE, out_of(outcome))
-    copy_configuration(session.work_directory, reports)
+    try:
+        tree.write_out(STAGE, out_of(outcome))
+        copy_configuration(session.work_directory, reports)
+    except ReportError as problem:  # how the tests ended is still to be shown
+        outcome.error = outcome.error or str(problem)
     return outcome
 
 

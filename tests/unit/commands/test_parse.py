@@ -71,6 +71,7 @@ def test_an_unknown_verb_answers_exactly_what_level_1_fixes_and_the_log_gets_mor
         ({"on_mongod": {"retrieve_files": [{"source": "a", "target": "x/../../y"}]}}, "below the reports folder"),
         ({"restart_mongodb": {"clean_db_dri": True}}, 'did you mean "clean_db_dir"?'),
         ({"restart_mongodb": {"clean_db_dir": "yes"}}, "not text"),
+        ({"restart_mongodb": True}, "restart_mongodb: takes a mapping, not true or false"),
         ({"restart_mongodb": {"nodes": ["rs1"]}}, 'did you mean "rs0"?'),
         ({"restart_mongodb": {"nodes": ["rs0"], "clean_db_dir": True}}, "is refused"),
         ({"network_delays": {"delay_ms": 5}}, "not supported yet"),

@@ -160,7 +160,9 @@ ELSEWHERE = {
     "${bootstrap.number.0}": 'bootstrap.number is a number: it has no key "0"',
     "${bootstrap.${X}}": 'bootstrap has no key "${X}"',
     "${bootstrap.}": 'bootstrap has no key ""',
-    "${infrastructure_provisioning.out.mongod.0}": 'infrastructure_provisioning has no key "out"',
+    "${infrastructure_provisioning.out.mongod.0}": (
+        'infrastructure_provisioning has no key "out": infrastructure_provisioning.out.yml is written by that stage'
+    ),
 }
 
 

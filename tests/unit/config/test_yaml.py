@@ -193,6 +193,11 @@ def test_a_file_that_can_not_be_read_is_a_problem_like_any_other(
     assert refused() == ["analysis.yml can't be read: Is a directory"]
 
 
+def test_a_link_that_leads_nowhere_is_no_missing_file(refused: Callable[..., list[str]], tmp_path: Path) -> None:
+    (tmp_path / "analysis.yml").symlink_to("nowhere.yml")
+    assert refused() == ["analysis.yml can't be read: No such file or directory"]
+
+
 def test_all_files_problems_are_reported_at_once(refused: Callable[..., list[str]]) -> None:
     problems = refused(bootstrap="a: [", mongodb_setup="a: None\nb: {'': 1}\n", test_control="x: {")
     assert [problem.partition(":")[0] for problem in problems] == [
