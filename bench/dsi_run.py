@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shlex
+import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -37,7 +38,7 @@ def run_inside(folder: Path, workload: str, settings: Mapping[str, Any], stages:
     result = folder / "samples.json"
     call = [sys.executable, "-m", "bench.inside", workload, json.dumps(dict(settings)), str(result)]
     test = {"id": workload, "type": "mongoshell", "cmd": f"cd {shlex.quote(str(ROOT))} && {shlex.join(call)}"}
-    test_control = {"task_name": "bench", "run": [test], "dsisocket": {"enabled": True}}
+    test_control = {"task_name": "bench", "run": [test], "dsisocket": {"enabled": True, "port": _free_port()}}
     for stage, content in {**stages, "test_control": test_control}.items():
         (folder / f"{stage}.yml").write_text(json.dumps(content))
     dsi = Path(sys.executable).with_name("dsi")
@@ -48,6 +49,14 @@ def run_inside(folder: Path, workload: str, settings: Mapping[str, Any], stages:
         raise SystemExit(f"dsi run ended with {ended.returncode}:\n{ended.stdout}{ended.stderr}")
     samples: Samples = json.loads(result.read_text())
     return samples
+
+
+def _free_port() -> int:
+    """Give a port that nobody has now: another dsi may run on this machine, with the default one."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 class DsiSocket:
