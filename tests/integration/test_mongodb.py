@@ -1,6 +1,8 @@
 """Clusters of real servers on local hosts: up, restarted, found again, stopped, and what breaks on the way."""
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -239,8 +241,14 @@ async def test_a_taken_port_is_an_error_that_says_who_has_it(bed: Bed) -> None:
     await host.run(f'read -r < <(exec python3 -c "{program}" 2>/dev/null & )')
     error = await failing_start(bed, CONFIG)
     assert f"port 27017 of {bed.addresses[0]} on mongod.0 is taken" in str(error)
-    assert "python3" in str(error)
+    assert "(python3" in str(error)
     assert bed.state.read("nodes") is None
+
+
+async def test_a_port_that_a_process_outside_of_the_host_has_is_named_with_it_too(bed: Bed) -> None:
+    with socket.create_server((bed.addresses[0], 27017)):
+        error = await failing_start(bed, CONFIG)
+    assert f"is taken by process {os.getpid()} (" in str(error)
 
 
 # --- a replica set ------------------------------------------------------------------------------------------------

@@ -168,3 +168,20 @@ def test_an_unreachable_host_is_named_with_its_port_user_and_key(tmp_path: Path,
     err = work.dsi("provision", exit_status=3).stderr
     for part in ("mongod.0", hosts[1].address, str(hosts[1].port), hosts[1].user, str(hosts[1].key_file)):
         assert part in err
+
+
+def test_a_node_whose_host_is_lost_is_remembered_and_ended_by_the_next_teardown(
+    tmp_path: Path, ssh_hosts: StartHosts
+) -> None:
+    script = tmp_path / "talk.sh"
+    script.write_text("true\n")
+    hosts = ssh_hosts(3)
+    work = work_directory(tmp_path, hosts, task(script))
+    work.dsi("run", "--keep")
+    hosts[2].drop_packets()
+    err = work.dsi("teardown", exit_status=3).stderr
+    assert "mongod.1" in err
+    assert [bool(mongods(host)) for host in hosts[1:]] == [False, True]
+    hosts[2].heal()
+    work.dsi("teardown")
+    assert mongods(hosts[2]) == ""

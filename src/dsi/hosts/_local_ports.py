@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import errno
+import ipaddress
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -76,30 +78,41 @@ class LocalListener:
     def _explained(self, problem: OSError, address: str, port: int) -> HostError:
         where = f"{address}:{port}"
         if problem.errno == errno.EADDRINUSE:
-            return PortTaken(
-                self._host, f"port {where} is taken by {who_listens(port)}: end that, or choose another port"
-            )
+            return PortTaken(self._host, f"port {where} is taken by {who_listens(address, port)}")
         if problem.errno == errno.EADDRNOTAVAIL:
             return HostError(self._host, f"can't listen on {where}: this machine has no such address")
         return HostError(self._host, f"can't listen on {where}: {problem.strerror or problem}")
 
 
-def who_listens(port: int) -> str:
-    """Tell who listens on a port of this machine, as far as that can be seen: `process 4711 (mongod)`."""
-    sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
+def who_listens(address: str, port: int) -> str:
+    """Tell who listens where this address and port are, as far as that can be seen: `process 4711 (mongod)`."""
+    sockets = {f"socket:[{inode}]" for inode in _listening_inodes(address, port)}
     found = sorted({pid for pid, link in _open_files() if link in sockets})
     if not found:
         return f"a process that can't be seen from here (as root, `ss -ltnp sport = :{port}` shows it)"
     return " and ".join(f"process {pid} ({_name(pid)})" for pid in found)
 
 
-def _listening_inodes(port: int) -> Iterator[str]:
+def _listening_inodes(address: str, port: int) -> Iterator[str]:
+    """Give the sockets that listen on this port, of this address or of all addresses."""
+    wanted = {_hexadecimal(address), _hexadecimal("0.0.0.0"), _hexadecimal("::")}  # noqa: S104  compared
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(OSError):
             for line in Path(table).read_text().splitlines()[1:]:
                 fields = line.split()
-                if fields[3] == LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
+                its_address, _, its_port = fields[1].partition(":")
+                if fields[3] == LISTENING and int(its_port, 16) == port and (its_address in wanted or None in wanted):
                     yield fields[9]
+
+
+def _hexadecimal(address: str) -> str | None:
+    """Write an address as /proc/net/tcp does, in words of 32 bits of the machine's own order; None: it is a name."""
+    try:
+        packed = ipaddress.ip_address(address).packed
+    except ValueError:
+        return None
+    words = [packed[at : at + 4] for at in range(0, len(packed), 4)]
+    return "".join(f"{int.from_bytes(word, sys.byteorder):08X}" for word in words)
 
 
 def _open_files() -> Iterator[tuple[int, str]]:

@@ -100,14 +100,18 @@ class SshListener:
 async def _refused(host: str, address: str, port: int, ask: Ask) -> HostError:
     where = f"{address}:{port}"
     if port and await ask(_BOUND.format(port=port)):
-        who = " and ".join((await ask(_WHO.format(port=port))).split("\n")[:-1])
-        seen = who or f"a process that can't be seen from here (as root, `ss -ltnp sport = :{port}` shows it there)"
-        return PortTaken(host, f"port {where} is taken by {seen}: end that, or choose another port")
+        return PortTaken(host, f"port {where} is taken by {await who_listens(port, ask)}")
     return HostError(
         host,
         f"sshd won't listen on {where}, and nobody else does: look at AllowTcpForwarding and PermitListen in its "
         "sshd_config, whether the host has that address, and whether a port below 1024 needs another user",
     )
+
+
+async def who_listens(port: int, ask: Ask) -> str:
+    """Say who listens on a port of the host: `process 4711 (mongod)`."""
+    who = " and ".join((await ask(_WHO.format(port=port))).split("\n")[:-1])
+    return who or f"a process that can't be seen from here (as root, `ss -ltnp sport = :{port}` shows it there)"
 
 
 async def _bound_address(host: str, asked: str, port: int, ask: Ask) -> str:

@@ -157,6 +157,10 @@ class Host(abc.ABC):
         """
 
     @abc.abstractmethod
+    async def who_listens(self, address: str, port: int) -> str:
+        """Say who listens on a port of the host, as far as that can be seen: `process 4711 (mongod)`."""
+
+    @abc.abstractmethod
     async def connect(self, address: str, port: int) -> tuple[Reader, Writer]:
         """Connect to a port that the host can reach.
 

@@ -12,7 +12,7 @@ from typing import Final
 from dsi.errors import HostError, SourceMissing, TransferError
 from dsi.hosts import _local_files
 from dsi.hosts._local_end import LocalHostRecord, end_local_hosts, end_local_hosts_in, environment_mark, is_alive
-from dsi.hosts._local_ports import LocalListener
+from dsi.hosts._local_ports import LocalListener, who_listens
 from dsi.hosts._local_process import ChildStarter, InitStarter, Outlets, Process, Starter, open_outlets
 from dsi.hosts._local_start import start_local_hosts
 from dsi.hosts._output import Output, follow
@@ -120,6 +120,10 @@ class LocalHost(Host):
         await listener.open(address, port)
         self._listeners.append(listener)
         return listener
+
+    async def who_listens(self, address: str, port: int) -> str:
+        """See `Host.who_listens`. Ports are shared by all of this machine, so all its processes are looked at."""
+        return await asyncio.to_thread(who_listens, address, port)
 
     async def connect(self, address: str, port: int) -> tuple[Reader, Writer]:
         """See `Host.connect`."""

@@ -16,7 +16,7 @@ from dsi.hosts._output import LAST_WORDS_S, Output, follow
 from dsi.hosts._ssh_connection import WINDOW_BYTES, Login, log_in
 from dsi.hosts._ssh_end import end_group
 from dsi.hosts._ssh_pool import Shells
-from dsi.hosts._ssh_ports import SshListener
+from dsi.hosts._ssh_ports import SshListener, who_listens
 from dsi.hosts._ssh_session import NoSession, ShellGone
 from dsi.hosts._ssh_shell import Command, Shell
 from dsi.hosts._ssh_terminal import run_on_terminal
@@ -268,6 +268,10 @@ class SshHost(Host):
             await listener.open(self._machine.connection, address, port, self._ask)
         self._listeners.append(listener)
         return listener
+
+    async def who_listens(self, _address: str, port: int) -> str:
+        """See `Host.who_listens`."""
+        return await who_listens(port, self._ask)
 
     async def connect(self, address: str, port: int) -> tuple[Reader, Writer]:
         """See `Host.connect`."""

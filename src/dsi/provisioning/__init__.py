@@ -6,7 +6,7 @@ from typing import Any, Final
 from dsi.config.models import InfrastructureProvisioning
 from dsi.model import HostEntry
 from dsi.provisioning import local, static
-from dsi.provisioning.connect import close_all, connect, shell_argv
+from dsi.provisioning.connect import close_all, connect, connect_to_those_there, shell_argv
 from dsi.provisioning.entries import counts, entries_of, forget, remember, remembered
 from dsi.state import State
 
@@ -31,6 +31,7 @@ __all__ = [
     "Provisioner",
     "close_all",
     "connect",
+    "connect_to_those_there",
     "counts",
     "entries_of",
     "forget",

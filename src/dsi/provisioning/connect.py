@@ -25,8 +25,23 @@ async def connect(entries: Sequence[HostEntry], state: State) -> dict[HostEntry,
         HostUnreachable: one can't be reached, or lets nobody in; SeveralFailed: several. Nothing stays open then.
         StateError: a local host isn't up any more.
     """
-    machines = {entry.machine: entry for entry in reversed(entries) if _by_ssh(entry)}
+    hosts, failures = await connect_to_those_there(entries, state)
+    if failures:
+        await close_all(hosts.values())
+        raise_together(failures)
+    return hosts
+
+
+async def connect_to_those_there(
+    entries: Sequence[HostEntry], state: State
+) -> tuple[dict[HostEntry, Host], list[DsiError]]:
+    """Connect to the hosts that can be reached, and give what kept us from the others.
+
+    Raises:
+        StateError: a local host isn't up any more.
+    """
     here = {entry: _here(entry, state) for entry in entries if not _by_ssh(entry)}
+    machines = {entry.machine: entry for entry in reversed(entries) if _by_ssh(entry)}
     connected: dict[object, SshHost] = {}
     failures: list[DsiError] = []
 
@@ -40,11 +55,11 @@ async def connect(entries: Sequence[HostEntry], state: State) -> dict[HostEntry,
         async with asyncio.TaskGroup() as tasks:
             for entry in machines.values():
                 tasks.create_task(log_in(entry))
-        raise_together(failures)
-    except BaseException:
+    except BaseException:  # called off: what is open already must not stay so
         await close_all(connected.values())
         raise
-    return {entry: here.get(entry) or _named(connected[entry.machine], entry.name) for entry in entries}
+    remote = {entry: _named(connected[entry.machine], entry.name) for entry in entries if entry.machine in connected}
+    return {entry: host for entry in entries if (host := here.get(entry) or remote.get(entry))}, failures
 
 
 def _named(host: SshHost, name: str) -> SshHost:

@@ -1,12 +1,18 @@
 """Stage infrastructure_teardown: nothing of dsi is left running."""
 
+import structlog
+
 from dsi import provisioning
 from dsi.config.models import MongodbSetup
-from dsi.errors import DsiError
+from dsi.errors import DsiError, raise_together
 from dsi.hosts import this_machine
 from dsi.inventory import Inventory
 from dsi.stages.session import Session
 from dsi.systems.mongodb import Deployment
+
+log = structlog.get_logger()
+
+_NODES = "nodes"
 
 
 async def teardown(session: Session) -> None:
@@ -40,15 +46,20 @@ async def end_all(session: Session) -> None:
     await provisioning.local.teardown(session.state)
     if problem is not None:
         raise problem
-    session.state.forget("nodes")  # what is left of them was on hosts that are gone
+    session.state.forget(_NODES)  # what is left of them was on hosts that are gone
 
 
 async def _stop_nodes(session: Session) -> None:
-    """Stop the nodes on hosts that dsi didn't make: on the others they end with their host."""
+    """Stop the nodes on hosts that dsi didn't make: on the others they end with their host.
+
+    Raises:
+        DsiError: a node couldn't be ended, or its host can't be reached; it is still remembered then.
+    """
     entries = [entry for entry in provisioning.remembered(session.state) if entry.home is None]
-    if not entries or not session.state.read("nodes"):
+    records = session.state.read(_NODES) or {}
+    if not entries or not records:
         return
-    hosts = await provisioning.connect(entries, session.state)
+    hosts, failures = await provisioning.connect_to_those_there(entries, session.state)
     inventory = Inventory(hosts, this_machine("localhost", session.work_directory))
     try:
         async with Deployment(
@@ -58,3 +69,9 @@ async def _stop_nodes(session: Session) -> None:
             await deployment.stop()
     finally:
         await inventory.close()
+    out_of_reach = {entry.public_ip for entry in entries} - {entry.public_ip for entry in hosts}
+    left = {name: record for name, record in records.items() if record["plan"]["public_ip"] in out_of_reach}
+    if left:
+        session.state.write(_NODES, left)
+        log.error("these nodes could not be ended; `dsi teardown` tries again", nodes=", ".join(left))
+        raise_together(failures)

@@ -113,10 +113,10 @@ class Node:
     async def _did_not_start(self, why: NotStarted, command: str) -> ClusterError:
         where = f"on {self.host.name}"
         if why.reason == "taken":
-            holder = why.detail or "its owner can't be seen from there"
+            holder = await self.host.who_listens(self._address, self.plan.port)
             return ClusterError(
                 self.plan.label,
-                f"port {self.plan.port} of {self._address} {where} is taken: {holder}; end that, or change net.port",
+                f"port {self.plan.port} of {self._address} {where} is taken by {holder}: end that, or change net.port",
             )
         if why.reason == "slow":
             limit_ms = self._rules.timeouts.start_ms

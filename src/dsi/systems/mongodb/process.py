@@ -41,7 +41,6 @@ log_folder=$1 name=$2 address=$3 port=$4 limit_ms=$5; shift 5
 pid_file=$log_folder/$name.pid exit_file=$log_folder/$name.exit out_file=$log_folder/$name.out
 if listens "$address" "$port"; then
     echo taken
-    { ss -Hltnp "sport = :$port" || :; } 2>/dev/null
     exit
 fi
 rm -f "$exit_file" "$pid_file"
@@ -108,12 +107,11 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class NotStarted:
-    """Why a launched program doesn't listen. `reason`: `taken`: somebody else does (`detail`: who, from ss);
+    """Why a launched program doesn't listen. `reason`: `taken`: somebody else does;
     `ended`: it ended (`exit_status`; None: not known); `slow`: it runs (`process`), but took too long.
     """
 
     reason: Literal["taken", "ended", "slow"]
-    detail: str = ""
     exit_status: int | None = None
     process: Process | None = None
 
@@ -146,13 +144,12 @@ async def launch(
         CommandFailed: the host's shell could not even try.
     """
     done = await host.run(_text(_LAUNCH, files.folder, files.name, address, port, limit_ms, *command))
-    first, _, rest = done.stdout.partition("\n")
-    word, *numbers = first.split()
+    word, *numbers = done.stdout.split()
     match word:
         case "up":
             return Process(*map(int, numbers))
         case "taken":
-            return NotStarted("taken", detail=rest.strip())
+            return NotStarted("taken")
         case "slow":
             return NotStarted("slow", process=Process(*map(int, numbers)))
         case _:
