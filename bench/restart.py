@@ -37,7 +37,7 @@ def _stages() -> dict[str, object]:
     counts = {"mongod_instance_count": NODES, "workload_instance_count": 1}
     return {
         "infrastructure_provisioning": {"provider": "local", "tfvars": counts},
-        "mongodb_setup": {"mongod_config_file": config, "topology": topology},
+        "mongodb_setup": {"authentication": {"enabled": False}, "mongod_config_file": config, "topology": topology},
     }
 
 

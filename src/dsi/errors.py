@@ -24,11 +24,19 @@ A message says what failed, where, with what, and what to do next.
 
 from collections.abc import Sequence
 
+from dsi.masking import masked
 from dsi.model import Problem, Result
 
 
 class DsiError(Exception):
-    """The root: whoever catches it has caught all that dsi raises on purpose."""
+    """The root: whoever catches it has caught all that dsi raises on purpose.
+
+    Its text has no secrets in it: a command that failed may have had one.
+    """
+
+    def __str__(self) -> str:
+        """Give the message, fit to be shown."""
+        return masked(super().__str__())
 
 
 class ConfigError(DsiError):
@@ -178,4 +186,4 @@ def _fit(result: Result, size_bytes: int) -> str:
 
 def _last_lines(result: Result) -> str:
     text = result.stderr.strip("\n") or result.command
-    return text.replace("\n", "\\n")
+    return masked(text).replace("\n", "\\n")  # before anything is cut: half a secret is not recognised

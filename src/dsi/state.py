@@ -52,7 +52,10 @@ class State:
         path = self.make_folder() / f"{name}.json"
         fresh = path.with_suffix(".new")
         try:
-            fresh.write_text(json.dumps(value, indent=1) + "\n")
+            # For its owner alone, also where somebody has opened the folder: secrets are kept here, too.
+            fresh.unlink(missing_ok=True)
+            with os.fdopen(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+                file.write(json.dumps(value, indent=1) + "\n")
             fresh.replace(path)
         except OSError as problem:
             raise StateError(f"{path} can't be written: {problem.strerror}") from problem

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 import structlog
 
 from dsi import clock
+from dsi.masking import masked_value
 
 log = structlog.get_logger()
 
@@ -32,12 +33,12 @@ class Timeline:
         self.add("timeline", version=VERSION)
 
     def add(self, event: str, **fields: Any) -> dict[str, Any]:
-        """Write one event, and give the line as it was written."""
+        """Write one event, secrets masked, and give the line as it was written."""
         line = {
             "time": clock.isoformat(self._clock.wall_s()),
             "monotonic_s": round(self._clock.monotonic_s(), 6),
             "event": event,
-            **fields,
+            **{name: masked_value(value) for name, value in fields.items()},
         }
         self._write(line)
         return line

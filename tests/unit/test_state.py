@@ -14,6 +14,7 @@ def test_what_was_written_is_read_again_and_only_its_owner_can_read_it(tmp_path:
     state.write("nodes", {"a": [1, None]})
     assert State(tmp_path).read("nodes") == {"a": [1, None]}
     assert stat.S_IMODE(state.folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE((state.folder / "nodes.json").stat().st_mode) == 0o600
     state.forget("nodes")
     state.forget("nodes")
     assert state.read("nodes") is None

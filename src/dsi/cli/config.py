@@ -7,21 +7,26 @@ import typer
 
 from dsi import config
 from dsi.cli.launch import WorkDirectory, guarded
+from dsi.masking import masked_yaml
 from dsi.stages.load import load
 
 What = Annotated[str, typer.Argument(metavar="show", help="`show` is all there is.")]
 At = Annotated[str, typer.Argument(metavar="PATH", help="Where in the tree, as mongodb_setup.topology.0.id.")]
+WithSecrets = Annotated[bool, typer.Option("--secrets", help="Show passwords, too, instead of `***`.")]
 WithOrigin = Annotated[bool, typer.Option("--origin", help="Show file and line that the value comes from, too.")]
 
 
-def command(what: What, path: At, work_dir: WorkDirectory = Path(), origin: WithOrigin = False) -> None:
+def command(
+    what: What, path: At, work_dir: WorkDirectory = Path(), origin: WithOrigin = False, secrets: WithSecrets = False
+) -> None:
     """Show the value at a path of the tree, with all references resolved."""
     if what != "show":
         raise typer.BadParameter(f"`dsi config {what}`: write `dsi config show PATH`")
 
     def value_and_origin() -> tuple[str, str]:
         tree = load(work_dir)
-        return config.dump(tree.get(path)), str(tree.origin(path)) if origin else ""
+        value = config.dump(tree.get(path))
+        return value if secrets else masked_yaml(value), str(tree.origin(path)) if origin else ""
 
     value, place = guarded(value_and_origin)
     typer.echo(value.rstrip("\n"))

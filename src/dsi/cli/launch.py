@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from dsi.errors import ConfigError, DsiError
+from dsi.masking import masked
 from dsi.report.live import LiveProgress
 from dsi.report.plain import PlainProgress
 from dsi.report.progress import Progress
@@ -102,7 +103,7 @@ class _ConsoleLogger:
     """Prints on the console that the display is on, so that the two don't overwrite each other."""
 
     def msg(self, message: str) -> None:
-        console.out(message, highlight=False)
+        console.out(masked(message), highlight=False)
 
     log = debug = info = warn = warning = error = critical = exception = msg
 

@@ -138,11 +138,14 @@ class SetupTimeouts(Section):
 
 
 class Authentication(Section):
-    """Users and passwords (set up by a later version)."""
+    """The user (role root) of every cluster. Without a password one is made for the work directory.
+
+    What the product does where a file says nothing stands in `defaults.yml`; in a model made by hand it is off.
+    """
 
     enabled: bool = False
     username: OptionalText = None
-    password: OptionalText = None
+    password: OptionalText = Field(None, repr=False)
 
 
 class MongodbSetup(Section):

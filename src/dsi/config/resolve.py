@@ -32,7 +32,7 @@ from dsi.suggest import did_you_mean
 MAX_REFERENCES: Final = 50
 """A longer chain of references is refused: it would end in a RecursionError."""
 
-LATER: Final = ("mongodb_setup.authentication.password",)
+LATER: Final = ("mongodb_setup.authentication.password", "mongodb_setup.authentication.url.True")
 """Besides every stage's `out`: what dsi itself makes when a stage runs."""
 
 

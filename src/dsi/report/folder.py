@@ -1,12 +1,12 @@
 """The folder `reports-<time>` of a run, and the link `reports` to the newest."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from dsi import clock
 from dsi.errors import ReportError
+from dsi.masking import masked_yaml
 
 NEVER_COPIED = ("runtime_secret.yml",)
 
@@ -29,7 +29,7 @@ def make_reports(work_directory: Path, time: clock.Clock = clock.SYSTEM) -> Path
 
 
 def copy_configuration(work_directory: Path, folder: Path) -> None:
-    """Copy all YAML of the work directory to the reports, but for secrets; and perf.json, where there is one.
+    """Copy all YAML of the work directory to the reports, with secrets masked; and perf.json, where there is one.
 
     Raises:
         ReportError: it can't be written.
@@ -38,7 +38,8 @@ def copy_configuration(work_directory: Path, folder: Path) -> None:
     for file in [*wanted, work_directory / "perf.json"]:
         if file.is_file():
             with writing(folder / file.name):
-                shutil.copy2(file, folder / file.name)
+                text = file.read_text(encoding="utf-8", errors="surrogateescape")
+                (folder / file.name).write_text(masked_yaml(text), encoding="utf-8", errors="surrogateescape")
 
 
 def keep_text(path: Path, text: str) -> None:

@@ -15,6 +15,7 @@ from dsi.commands import Context
 from dsi.config import dump
 from dsi.config.models import Test
 from dsi.errors import CommandTimeout, DsiError, ReportError, SourceMissing
+from dsi.masking import masked
 from dsi.report.folder import inside, keep_text
 from dsi.report.progress import Progress
 from dsi.runner.during_test import run_during_test
@@ -200,7 +201,7 @@ class TaskRunner:
             return
         text = test.workload_config if isinstance(test.workload_config, str) else dump(test.workload_config)
         await context.inventory.workload_client.write_file(test.config_filename, text.encode())
-        keep_text(context.reports / inside(test.config_filename), text)
+        keep_text(context.reports / inside(test.config_filename), masked(text))  # a connection string stands in there
 
     async def _fetch_output_files(self, test: Test, context: Context) -> list[str]:
         host = context.inventory.workload_client

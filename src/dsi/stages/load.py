@@ -1,17 +1,71 @@
 """A work directory → its configuration, with what dsi works out itself laid under it."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from dsi import config
 from dsi.config import Tree
+from dsi.errors import ConfigError
+from dsi.masking import hide
+from dsi.model import Problem
+from dsi.state import State
 from dsi.systems import mongodb
+from dsi.systems.mongodb import Secrets
+
+_AUTHENTICATION = "mongodb_setup.authentication"
+
+SecretsOf = Callable[[State], Secrets | None]
 
 
-def load(work_directory: Path) -> Tree:
+def load(work_directory: Path, secrets_of: SecretsOf = mongodb.kept_secrets) -> Tree:
     """Read the work directory's files.
+
+    `secrets_of` gives what was made for the work directory, where the configuration needs it. What has not been made
+    yet can't be known yet, as an `out` before its stage.
 
     Raises:
         ConfigError: files that can't be read or put together; all such problems at once.
     """
+    state = State(work_directory)
+
+    def password(tree: Tree) -> dict[str, Any]:
+        written = _written(tree)
+        made = secrets_of(state) if written.get("enabled") and not written.get("password") else None
+        return {"password": made.password} if made else {}
+
     tree = config.load(work_directory)
-    return tree.with_computed("mongodb_setup.meta", lambda tree: mongodb.meta(config.mongodb_setup(tree)))
+    tree = tree.with_computed(_AUTHENTICATION, password).with_computed(_AUTHENTICATION, _url)
+    tree = tree.with_computed("mongodb_setup.meta", _meta)
+    _hide_password(tree)
+    return tree
+
+
+def _url(tree: Tree) -> dict[str, Any]:
+    written = _written(tree)
+    name, password = (written.get(key) for key in ("username", "password"))
+    url = {"False": ""}
+    if isinstance(name, str) and isinstance(password, str) and not config.is_unknown(password):
+        url["True"] = mongodb.login(mongodb.User(name, password))
+    return {"url": url}
+
+
+def _meta(tree: Tree) -> dict[str, Any]:
+    setup = config.mongodb_setup(tree)
+    if setup.authentication.enabled and not setup.authentication.password:
+        path = f"{_AUTHENTICATION}.password"
+        message = "none is written, and none made yet: the first stage (`dsi provision`, `dsi run`) makes one"
+        raise ConfigError([Problem(path=path, message=message)])
+    return mongodb.meta(setup, mongodb.user(setup.authentication, None))
+
+
+def _written(tree: Tree) -> dict[str, Any]:
+    found = tree.get_lenient(_AUTHENTICATION)
+    return found if isinstance(found, dict) else {}
+
+
+def _hide_password(tree: Tree) -> None:
+    """Keep the password out of logs, errors and reports, whoever wrote it and wherever it is referred to."""
+    password = _written(tree).get("password")
+    if isinstance(password, str) and password and not config.is_unknown(password):
+        hide(password)

@@ -20,7 +20,7 @@ from dsi.report.progress import Progress
 from dsi.stages.load import load
 from dsi.stages.validate import insist
 from dsi.state import State
-from dsi.systems.mongodb import Deployment
+from dsi.systems.mongodb import Deployment, make_secrets
 from dsi.timeline import Timeline
 
 log = structlog.get_logger()
@@ -80,7 +80,7 @@ class Session:
         Raises:
             ConfigError
         """
-        tree = load(self.work_directory)
+        tree = load(self.work_directory, make_secrets)
         for warning in insist(tree):
             if str(warning) not in self._shown:
                 self._shown.add(str(warning))

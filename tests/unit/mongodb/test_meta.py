@@ -1,7 +1,9 @@
 """What clients need to know, worked out from the topology."""
 
+from pymongo.uri_parser import parse_uri
+
 from dsi.config.models import MongodbSetup
-from dsi.systems.mongodb import meta
+from dsi.systems.mongodb import User, meta
 
 NODES = [{"public_ip": f"203.0.113.{number}", "private_ip": f"10.0.0.{number}"} for number in (1, 2, 3)]
 
@@ -44,3 +46,14 @@ def test_the_primary_is_the_member_with_the_highest_priority() -> None:
 
 def test_without_a_topology_there_is_nothing_to_know() -> None:
     assert meta(MongodbSetup()) == {}
+
+
+def test_connection_strings_have_the_user_percent_encoded() -> None:
+    setup = MongodbSetup.model_validate({"topology": [{"cluster_type": "replset", "mongod": NODES[:1]}]})
+    found = meta(setup, User("a@b", "p:/?#[]@$%${x}"))
+    login = "a%40b:p%3A%2F%3F%23%5B%5D%40%24%25%24%7Bx%7D@"
+    assert found["mongodb_url"] == f"mongodb://{login}10.0.0.1:27017/?replicaSet=rs0&authSource=admin"
+    assert found["mongodb_url_base"] == f"mongodb://{login}10.0.0.1:27017"
+    assert found["hosts"] == "10.0.0.1:27017"
+    known = parse_uri(found["mongodb_url"])
+    assert (known["username"], known["password"]) == ("a@b", "p:/?#[]@$%${x}")

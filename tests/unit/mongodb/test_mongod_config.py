@@ -96,7 +96,17 @@ def test_a_folder_of_its_own_is_not_dangerous(path: str) -> None:
     assert not mongod_config.is_dangerous(path)
 
 
+def test_a_key_file_turns_authorization_on_and_leaves_other_options_of_security() -> None:
+    made = mongod_config.whole(
+        {"security": {"keyFile": "own", "javascriptEnabled": False}},
+        replica_set=None,
+        local_address=None,
+        key_file="k",
+    )
+    assert made["security"] == {"keyFile": "k", "authorization": "enabled", "javascriptEnabled": False}
+
+
 def test_what_a_later_version_sets_up_is_named() -> None:
-    config = {"net": {"tls": {"mode": "requireTLS"}}, "security": {"authorization": "disabled", "keyFile": "k"}}
-    assert list(mongod_config.unsupported(config)) == ["net.tls", "security.keyFile"]
+    config = {"net": {"tls": {"mode": "requireTLS"}}}
+    assert list(mongod_config.unsupported(config)) == ["net.tls"]
     assert list(mongod_config.unsupported({"net": {"ssl": {"mode": "disabled"}}})) == []

@@ -122,11 +122,25 @@ def test_what_this_version_does_not_bring_up_is_all_named_at_once() -> None:
         topology(
             {"cluster_type": "sharded_cluster"},
             standalone(1, config_file=tls),
-            authentication={"enabled": True, "username": "u", "password": "p"},
         )
     )
-    for part in ("sharded clusters", "authentication", "config_file.net.tls"):
+    for part in ("sharded clusters", "config_file.net.tls"):
         assert part in text
+
+
+def test_a_lock_to_which_dsi_has_no_key_is_refused_and_says_what_to_write() -> None:
+    own = standalone(1, config_file={"security": {"authorization": "enabled"}})
+    assert "authentication: {enabled: true}" in messages(topology(own))
+    topology(own, authentication={"enabled": True, "username": "u"}).insist()
+    assert "needs a username" in messages(topology(own, authentication={"enabled": True}))
+
+
+def test_an_own_key_file_is_passed_over_with_a_warning_and_x509_between_members_refused() -> None:
+    enabled = {"enabled": True, "username": "u"}
+    with_key = topology(standalone(1, config_file={"security": {"keyFile": "key"}}), authentication=enabled)
+    assert [problem.warning for problem in with_key.problems] == [True]
+    x509 = topology(standalone(1, config_file={"security": {"clusterAuthMode": "x509"}}), authentication=enabled)
+    assert "sendX509" in messages(x509)
 
 
 def test_a_differing_name_of_the_set_is_a_warning_and_no_obstacle() -> None:

@@ -2,12 +2,28 @@
 
 `Deployment` is all that the stages and commands need; `meta` says what clients need to know. One file per noun, from
 the outside in: `deployment`, `cluster` (`standalone`, `replica_set`), `node`, `process`; `topology`, `mongod_config`
-and `meta` are pure; `install` and `archive` bring the binaries; `client` asks servers; `folders` cleans.
+and `meta` are pure; `install` and `archive` bring the binaries; `client` asks servers, as `access` says;
+`credentials` are the work directory's, `users` has them made in clusters; `folders` cleans.
 """
 
+from dsi.systems.mongodb.credentials import Secrets, User, user
+from dsi.systems.mongodb.credentials import kept as kept_secrets
+from dsi.systems.mongodb.credentials import make as make_secrets
 from dsi.systems.mongodb.deployment import Deployment, RestartReport
 from dsi.systems.mongodb.install import embedded_mongod
-from dsi.systems.mongodb.meta import meta
+from dsi.systems.mongodb.meta import login, meta
 from dsi.systems.mongodb.topology import Topology
 
-__all__ = ["Deployment", "RestartReport", "Topology", "embedded_mongod", "meta"]
+__all__ = [
+    "Deployment",
+    "RestartReport",
+    "Secrets",
+    "Topology",
+    "User",
+    "embedded_mongod",
+    "kept_secrets",
+    "login",
+    "make_secrets",
+    "meta",
+    "user",
+]

@@ -7,6 +7,7 @@ import pymongo
 from pymongo import AsyncMongoClient
 
 from dsi.hosts.base import Host
+from dsi.systems.mongodb.access import Access
 
 Document = dict[str, Any]
 
@@ -23,8 +24,9 @@ class Client:
     One server process, one driver: it asks a server that it has lost again only after half a second, a new one at once.
     """
 
-    def __init__(self, host: Host, address: str, port: int) -> None:
+    def __init__(self, host: Host, address: str, port: int, access: Access) -> None:
         self._host = host
+        self.access = access
         self._place = (address, port)
         self._forward = AsyncExitStack()
         self._here: tuple[str, int] | None = None
@@ -66,4 +68,5 @@ class Client:
             serverSelectionTimeoutMS=ANSWER_LIMIT_MS,
             connectTimeoutMS=ANSWER_LIMIT_MS,
             socketTimeoutMS=ANSWER_LIMIT_MS,
+            **self.access.driver_options(),
         )

@@ -13,7 +13,8 @@ from dsi.config import models
 from dsi.errors import ClusterError, InvalidCommand, Preflight
 from dsi.hosts.base import Host
 from dsi.state import State
-from dsi.systems.mongodb import mongod_config
+from dsi.systems.mongodb import credentials, mongod_config
+from dsi.systems.mongodb.access import Access
 from dsi.systems.mongodb.cluster import Cluster
 from dsi.systems.mongodb.install import Destination, Installer, embedded_mongod
 from dsi.systems.mongodb.meta import node_url
@@ -21,6 +22,7 @@ from dsi.systems.mongodb.node import MemberState, Node, Rules, state_of
 from dsi.systems.mongodb.replica_set import ReplicaSet
 from dsi.systems.mongodb.standalone import Standalone
 from dsi.systems.mongodb.topology import NodePlan, Topology
+from dsi.systems.mongodb.users import make_user
 from dsi.systems.mongodb.waiting import side_by_side
 
 log = structlog.get_logger()
@@ -73,6 +75,8 @@ class Deployment:
         self._state = state
         self._embedded = embedded
         self._rules = Rules(setup.timeouts, setup.shutdown_options)
+        self._secrets = credentials.make(state) if setup.authentication.enabled else credentials.kept(state)
+        self._user = credentials.user(setup.authentication, self._secrets)
         self.nodes = tuple(self._node(plan) for plan in self.topology.nodes)
         self.clusters = tuple(self._clusters())
         self._strays: list[Node] = []
@@ -105,7 +109,7 @@ class Deployment:
 
     def url_on(self, host: Host) -> str | None:
         """Give the connection string of the host's own node, its first where it has several; None where it has none."""
-        return next((node_url(node.plan) for node in self.nodes if node.host.name == host.name), None)
+        return next((node_url(node.plan, self._user) for node in self.nodes if node.host.name == host.name), None)
 
     async def status(self) -> dict[str, MemberState]:
         """Ask every node what it is; by its name."""
@@ -146,8 +150,8 @@ class Deployment:
     ) -> RestartReport:
         """Stop and start all clusters, or the nodes behind these ids, and return when they are whole again.
 
-        Other nodes keep their process. Nothing is deleted that isn't asked for; with `clean_db_dir` replica sets are
-        made anew.
+        Other nodes keep their process. Nothing is deleted that isn't asked for; with `clean_db_dir` replica sets
+        and users are made anew.
 
         Raises:
             InvalidCommand: an id that nothing has; `nodes` together with `clean_db_dir`.
@@ -196,7 +200,9 @@ class Deployment:
         records: dict[str, Any] = self._state.read(_RECORD) or {}
         found = [(name, record, self._known(name, record)) for name, record in records.items()]
         here = [(name, record, node) for name, record, node in found if node is not None]
-        running = await side_by_side(node.attach(record) for _, record, node in here)
+        running = await side_by_side(
+            node.attach(record, self._access(with_key=record.get("has_key", False))) for _, record, node in here
+        )
         lost = [name for name, _, node in found if node is None]
         lost += [name for (name, _, _), runs in zip(here, running, strict=True) if not runs]
         for name in lost:
@@ -228,6 +234,8 @@ class Deployment:
         if cleaning.form:
             await cluster.form()
         await cluster.become_whole(nodes, within_s=self._setup.timeouts.start_ms / 1000)
+        if cleaning.form and self._user:
+            await make_user(cluster.nodes, self._user)
 
     async def _start_node(self, node: Node, cleaning: "_Cleaning") -> None:
         logs, db_dir = cleaning.of(node)
@@ -276,7 +284,12 @@ class Deployment:
     def _node(self, plan: NodePlan) -> Node:
         host = self._host_of(plan.model)
         shares_machine = host.is_local and plan.address.startswith("127.") and plan.address != "127.0.0.1"
-        return Node(plan, host, self._rules, local_address=plan.address if shares_machine else None)
+        access = self._access(with_key=self._user is not None)
+        local_address = plan.address if shares_machine else None
+        return Node(plan, host, self._rules, access=access, local_address=local_address)
+
+    def _access(self, *, with_key: bool) -> Access:
+        return Access(key=self._secrets.key if with_key and self._secrets else None)
 
     def _clusters(self) -> Iterable[Cluster]:
         by_name = {node.name: node for node in self.nodes}

@@ -1,22 +1,26 @@
 """`mongodb_setup.meta`: the table of what clients need to know of the clusters. Pure."""
 
+import urllib.parse
+from collections.abc import Sequence
 from typing import Any
 
 from dsi.config import models
+from dsi.systems.mongodb.credentials import User
 from dsi.systems.mongodb.topology import ClusterPlan, NodePlan, Topology, favourites
 
 DEFAULT_ENGINE = "wiredTiger"
 
 
-def meta(setup: models.MongodbSetup) -> dict[str, Any]:
+def meta(setup: models.MongodbSetup, user: User | None = None) -> dict[str, Any]:
     """Work out what a file may leave out of `mongodb_setup.meta`; what it says there wins, which is the caller's part.
 
     Where there are several clusters, the first is the one that `mongodb_url`, `hosts`, `hostname` and `port` speak of;
     `primaries` and `secondaries` speak of all. Addresses are `private_ip`s. A topology that can't be brought up
-    has a table too: whether it can be is another question.
+    has a table too: whether it can be is another question. `user` is who clients are, None where anybody may do
+    everything: the connection strings have name and password, percent-encoded.
 
-    - `mongodb_url_base`: `mongodb://HOST:PORT,…`, to which a database and options can be added;
-      `mongodb_url`: the same, whole: `mongodb://HOST:PORT,…/?replicaSet=rs0`
+    - `mongodb_url_base`: `mongodb://USER:PASSWORD@HOST:PORT,…`, to which a database and options can be added;
+      `mongodb_url`: the same, whole: `mongodb://USER:PASSWORD@HOST:PORT,…/?replicaSet=rs0&authSource=admin`
     - `hosts`: `HOST:PORT,…`; `hostname`, `port`: of the first node
     - `is_sharded`, `is_replset`
     - `primaries`: `HOST:PORT` of the node of each cluster that is primary unless something happens; `secondaries`: of
@@ -30,8 +34,8 @@ def meta(setup: models.MongodbSetup) -> dict[str, Any]:
     hosts = ",".join(_place(node) for node in first.nodes)
     config = first.nodes[0].model.config_file
     return {
-        "mongodb_url": url(first),
-        "mongodb_url_base": f"mongodb://{hosts}",
+        "mongodb_url": url(first, user),
+        "mongodb_url_base": f"mongodb://{login(user)}{hosts}",
         "hosts": hosts,
         "hostname": first.nodes[0].address,
         "port": first.nodes[0].port,
@@ -46,15 +50,27 @@ def meta(setup: models.MongodbSetup) -> dict[str, Any]:
     }
 
 
-def url(cluster: ClusterPlan) -> str:
+def url(cluster: ClusterPlan, user: User | None) -> str:
     """Give the connection string of a cluster."""
-    options = f"?replicaSet={cluster.replica_set}" if cluster.replica_set else ""
-    return f"mongodb://{','.join(_place(node) for node in cluster.nodes)}/{options}"
+    return _url(cluster.nodes, user, [f"replicaSet={cluster.replica_set}"] if cluster.replica_set else [])
 
 
-def node_url(node: NodePlan) -> str:
+def node_url(node: NodePlan, user: User | None) -> str:
     """Give the connection string of one node, whatever its role is."""
-    return f"mongodb://{_place(node)}/?directConnection=true"
+    return _url([node], user, ["directConnection=true"])
+
+
+def login(user: User | None) -> str:
+    """Give the part of a connection string before the hosts: `USER:PASSWORD@`, percent-encoded; or nothing."""
+    if user is None:
+        return ""
+    return ":".join(urllib.parse.quote(part, safe="") for part in (user.name, user.password)) + "@"
+
+
+def _url(nodes: Sequence[NodePlan], user: User | None, options: Sequence[str]) -> str:
+    every = [*options, *(["authSource=admin"] if user else [])]
+    places = ",".join(_place(node) for node in nodes)
+    return f"mongodb://{login(user)}{places}/{'?' if every else ''}{'&'.join(every)}"
 
 
 def _primary(cluster: ClusterPlan) -> NodePlan:

@@ -14,8 +14,11 @@ DEFAULT_DB_PATH = "data/dbs"
 DEFAULT_LOG_PATH = "data/logs/mongod.log"
 
 _EVERYWHERE = {"0.0.0.0", "::", "localhost", "127.0.0.1", "::1"}  # noqa: S104  recognised here, not bound
-_LATER = ("net.tls", "net.ssl", "security.authorization", "security.keyFile", "sharding.clusterRole")
+_LATER = ("net.tls", "net.ssl", "sharding.clusterRole")
 """What a later version sets up. A TLS mode of `disabled` asks for nothing."""
+
+
+_SEEN_TO = ("security.authorization", "security.keyFile", "security.clusterAuthMode")
 
 
 def port_of(config: Mapping[str, Any]) -> int:
@@ -67,18 +70,28 @@ def own_paths(config: Mapping[str, Any]) -> dict[str, str]:
     return {option: path for option, path in paths.items() if path}
 
 
+def own_security(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield what a configuration says, with its value, of what dsi sees to itself: who gets in."""
+    for path in _SEEN_TO:
+        value = _at(config, path)
+        if value not in (None, "", "disabled", "keyFile"):
+            yield path, value
+
+
 def is_dangerous(path: str) -> bool:
     """Whether a data folder is the root or the home folder or above it: cleaning it would delete everything."""
     plain = posixpath.normpath(path)
     return plain in {"/", "//", ".", "~", "/root", "/home", "/tmp", "/var", "/usr", "/etc"} or plain.startswith("..")  # noqa: S108
 
 
-def whole(config: Mapping[str, Any], *, replica_set: str | None, local_address: str | None) -> dict[str, Any]:
+def whole(
+    config: Mapping[str, Any], *, replica_set: str | None, local_address: str | None, key_file: str | None = None
+) -> dict[str, Any]:
     """Give the configuration that is written to the host.
 
     `local_address` is the address of a host that shares this machine with others (127.0.N.M), else None. There the
     server listens on that address alone, since they would clash, and on no Unix socket unless `pathPrefix` gives it a
-    folder.
+    folder. With a `key_file` nobody gets in who has neither that nor a user's password.
 
     It never forks: dsi starts it in a session of its own, which also keeps its exit status.
     """
@@ -94,6 +107,8 @@ def whole(config: Mapping[str, Any], *, replica_set: str | None, local_address: 
         made["systemLog"] = {"destination": "file", "path": DEFAULT_LOG_PATH, "logAppend": True, **log}
     if replica_set:
         made["replication"] = {**(made.get("replication") or {}), "replSetName": replica_set}
+    if key_file:
+        made["security"] = {**(made.get("security") or {}), "keyFile": key_file, "authorization": "enabled"}
     _never_fork(made)
     return made
 

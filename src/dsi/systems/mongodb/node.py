@@ -13,6 +13,7 @@ from dsi.config.models import SetupTimeouts, ShutdownOptions
 from dsi.errors import ClusterError
 from dsi.hosts.base import Host
 from dsi.systems.mongodb import folders, mongod_config, process
+from dsi.systems.mongodb.access import Access
 from dsi.systems.mongodb.client import Client, Document
 from dsi.systems.mongodb.log import SEARCHED_LINES, telling
 from dsi.systems.mongodb.process import Files, NotStarted, Process
@@ -38,20 +39,25 @@ class Rules:
 class Node:
     """A mongod on a host.
 
-    `local_address`: the host's own address where it shares this machine with others (127.0.N.M), else None.
+    `access`: how it is to be asked once it was started anew. `local_address`: the host's own address where it shares
+    this machine with others (127.0.N.M), else None.
     """
 
-    def __init__(self, plan: NodePlan, host: Host, rules: Rules, *, local_address: str | None) -> None:
+    def __init__(self, plan: NodePlan, host: Host, rules: Rules, *, access: Access, local_address: str | None) -> None:
         self.plan = plan
         self.name = plan.name
         self.host = host
         self.process: Process | None = None
         self.config = mongod_config.whole(
-            plan.model.config_file, replica_set=plan.replica_set, local_address=local_address
+            plan.model.config_file,
+            replica_set=plan.replica_set,
+            local_address=local_address,
+            key_file=key_file(plan.port) if access.key else None,
         )
         self._rules = rules
+        self._access = access
         self._address = mongod_config.asked_address(self.config, plan.address)
-        self._client = Client(host, self._address, plan.port)
+        self._client = Client(host, self._address, plan.port, access)
         self._log_path = mongod_config.log_path_of(self.config)
         self._db_path = mongod_config.db_path_of(self.config)
         self._files = Files(
@@ -84,6 +90,7 @@ class Node:
         """
         config_path = f"{self._files.folder}/{self._files.name}.conf"
         await self.host.write_file(config_path, mongod_config.as_file(self.config), mode=0o600)
+        await self._let_in()
         command = [f"{self.plan.mongo_dir}/bin/mongod", "--config", config_path]
         launched = await process.launch(
             self.host,
@@ -98,6 +105,16 @@ class Node:
             raise await self._did_not_start(launched, " ".join(command))
         self.process = launched
         await self._insist_on_an_answer()
+
+    async def _let_in(self) -> None:
+        """Give the server the key, and ask it as one who has it: an earlier dsi's server may have had none."""
+        if self._access.key:
+            await self.host.write_file(key_file(self.plan.port), self._access.key.encode(), mode=0o600)
+        await self._ask_with(self._access)
+
+    async def _ask_with(self, access: Access) -> None:
+        await self._client.close()
+        self._client = Client(self.host, self._address, self.plan.port, access)
 
     async def _insist_on_an_answer(self) -> None:
         """Ask for a ping: that something listens says little, and a launcher's exit status nothing."""
@@ -221,10 +238,18 @@ class Node:
         """Give what is kept of this node between two dsi processes."""
         running = self.process and {"pid": self.process.pid, "start": self.process.start}
         plan = self.plan.model.model_dump(include={"id", "public_ip", "private_ip", "config_file"})
-        return {"plan": plan, "host": self.host.name, "replica_set": self.plan.replica_set, "process": running}
+        asked_with = self._client.access if self.process else self._access
+        return {
+            "plan": plan,
+            "host": self.host.name,
+            "replica_set": self.plan.replica_set,
+            "has_key": asked_with.key is not None,
+            "process": running,
+        }
 
-    async def attach(self, record: Mapping[str, Any]) -> bool:
-        """Find the process that an earlier dsi has started; give whether it still runs."""
+    async def attach(self, record: Mapping[str, Any], access: Access) -> bool:
+        """Find the process that an earlier dsi has started; give whether it still runs. `access`: how it is asked."""
+        await self._ask_with(access)
         known = Process(**record["process"]) if record["process"] else None
         self.process = await process.find(self.host, self._files, known)
         return self.process is not None
@@ -232,6 +257,11 @@ class Node:
     async def close(self) -> None:
         """End the connections to it. The server goes on."""
         await self._client.close()
+
+
+def key_file(port: int) -> str:
+    """Give the path of a node's key file on its host: not among the logs and data, which are fetched."""
+    return f".dsi/mongod.{port}.key"
 
 
 def state_of(hello: Document | None) -> MemberState:

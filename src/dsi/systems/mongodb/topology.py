@@ -82,7 +82,8 @@ class Topology:
         self.clusters = tuple(_clusters(setup))
         self.nodes = tuple(node for cluster in self.clusters for node in cluster.nodes)
         self.problems = (
-            *_unsupported(setup), *_clashes(self.nodes), *_wrong_sets(self.clusters), *_passed_over(setup, self.nodes)
+            *_unsupported(setup), *_clashes(self.nodes), *_wrong_sets(self.clusters), *_passed_over(setup, self.nodes),
+            *_wrong_security(setup, self.nodes),
         )  # fmt: skip
 
     def insist(self) -> None:
@@ -198,11 +199,6 @@ def _unsupported(setup: models.MongodbSetup) -> Iterator[Problem]:
                 message="sharded clusters are not brought up by this version of dsi yet",
                 allowed=("standalone", "replset"),
             )
-    if setup.authentication.enabled:
-        yield Problem(
-            path="mongodb_setup.authentication.enabled",
-            message="authentication is not set up by this version of dsi yet: write false",
-        )
     for index, cluster in enumerate(setup.topology):
         yield from _unsupported_options(f"mongodb_setup.topology.{index}", cluster)
 
@@ -282,6 +278,29 @@ def _passed_over(setup: models.MongodbSetup, nodes: Sequence[NodePlan]) -> Itera
     if setup.journal_dir or any(node.model.journal_dir for node in nodes):
         message = "is not supported yet: the journal stays in the data folder"
         yield Problem(path="mongodb_setup.journal_dir", message=message, warning=True)
+
+
+def _wrong_security(setup: models.MongodbSetup, nodes: Sequence[NodePlan]) -> Iterator[Problem]:
+    enabled = setup.authentication.enabled
+    if enabled and not setup.authentication.username:
+        yield Problem(path="mongodb_setup.authentication.username", message="enabled: true needs a username")
+    for node in nodes:
+        for option, value in mongod_config.own_security(node.model.config_file):
+            path = f"{node.path}.config_file.{option}"
+            if not enabled:
+                yield Problem(
+                    path=path,
+                    message="dsi would not get in: leave it out, and write mongodb_setup: "
+                    "{authentication: {enabled: true}}, which has it set on every node",
+                )
+            elif value == "x509":
+                yield Problem(
+                    path=path, message="x509 is not supported: sendX509 also takes the key file, dsi's way in"
+                )
+            elif option == "security.keyFile":
+                yield Problem(
+                    path=path, message=f"dsi makes a key file of its own; {value} is passed over", warning=True
+                )
 
 
 def can_be_primary(member: Mapping[str, Any]) -> bool:

@@ -1,0 +1,51 @@
+"""What dsi works out itself and lays under the files: the password, the URL, the table `meta`."""
+
+from pathlib import Path
+
+import pytest
+
+from dsi.errors import ConfigError
+from dsi.stages.load import load
+from dsi.stages.validate import check
+from dsi.state import State
+from dsi.systems.mongodb import kept_secrets, make_secrets
+
+ALONE = "topology: [{cluster_type: standalone, public_ip: h}]\n"
+PICKED = "${mongodb_setup.authentication.url.${mongodb_setup.authentication.enabled}}"
+
+
+def test_a_password_is_made_once_for_the_work_directory_and_everything_refers_to_it(tmp_path: Path) -> None:
+    (tmp_path / "mongodb_setup.yml").write_text(f"{ALONE}mine: '{PICKED}'\n")
+    tree = load(tmp_path, make_secrets)
+    password = tree.get("mongodb_setup.authentication.password")
+    assert len(password) == 32
+    assert tree.get("mongodb_setup.mine") == f"username:{password}@"
+    assert tree.get("mongodb_setup.meta.mongodb_url") == f"mongodb://username:{password}@h:27017/?authSource=admin"
+    assert load(tmp_path).get("mongodb_setup.authentication.password") == password
+
+
+def test_looking_makes_no_password_and_what_needs_one_is_not_known_yet(tmp_path: Path) -> None:
+    (tmp_path / "mongodb_setup.yml").write_text(f"{ALONE}pre_cluster_start: [{{on_all_hosts: 'echo {PICKED}'}}]\n")
+    (tmp_path / "test_control.yml").write_text("pre_task: [{on_all_hosts: 'x ${mongodb_setup.meta.mongodb_url}'}]\n")
+    tree = load(tmp_path)
+    assert [str(problem) for problem in check(tree) if not problem.warning] == []
+    with pytest.raises(ConfigError, match="none made yet: the first stage"):
+        tree.get("mongodb_setup.meta.mongodb_url")
+    assert kept_secrets(State(tmp_path)) is None
+
+
+def test_a_written_password_is_taken_literally_and_no_reference_in_it_is_followed_twice(tmp_path: Path) -> None:
+    (tmp_path / "runtime_secret.yml").write_text("password: 'p@ss:w$rd${x}'\n")
+    authentication = "authentication: {username: me, password: '${runtime_secret.password}'}\n"
+    (tmp_path / "mongodb_setup.yml").write_text(f"{ALONE}{authentication}mine: '{PICKED}'\n")
+    tree = load(tmp_path)
+    assert tree.get("mongodb_setup.authentication.password") == "p@ss:w$rd${x}"
+    assert tree.get("mongodb_setup.mine") == "me:p%40ss%3Aw%24rd%24%7Bx%7D@"
+
+
+def test_without_authentication_there_is_neither_password_nor_user(tmp_path: Path) -> None:
+    (tmp_path / "mongodb_setup.yml").write_text(f"{ALONE}authentication: {{enabled: false}}\nmine: 'x{PICKED}'\n")
+    tree = load(tmp_path, make_secrets)
+    assert tree.get("mongodb_setup.mine") == "x"
+    assert tree.get("mongodb_setup.meta.mongodb_url") == "mongodb://h:27017/"
+    assert kept_secrets(State(tmp_path)) is None
