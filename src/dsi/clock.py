@@ -41,6 +41,11 @@ class SystemClock:
 SYSTEM: Clock = SystemClock()
 
 
+def utc(wall_s: float) -> datetime:
+    """Give seconds since the epoch as a date and time in UTC, for libraries that want one."""
+    return datetime.fromtimestamp(wall_s, UTC)
+
+
 def isoformat(wall_s: float) -> str:
     """Write seconds since the epoch as ISO 8601 in UTC with milliseconds: `2026-01-31T12:00:00.123Z`."""
-    return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return utc(wall_s).isoformat(timespec="milliseconds").replace("+00:00", "Z")

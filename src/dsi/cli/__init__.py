@@ -21,6 +21,7 @@ SUBCOMMANDS: Final = {
     "teardown": "End what dsi has started.",
     "validate": "Check the configuration; no host is touched.",
     "config": "Show a value of the configuration, and where it comes from.",
+    "tls-material": "Make a CA and certificates for TLS, for tests.",
     "conn": "Open a shell on a host, or run a command on several.",
 }
 """Every subcommand and what it does. `NAME` is in `dsi/cli/NAME.py` as the function `command`."""

@@ -148,6 +148,17 @@ class Authentication(Section):
     password: OptionalText = Field(None, repr=False)
 
 
+class ClientTls(Section):
+    """What dsi and the workloads use for TLS where that isn't what the servers use; the server's own spellings.
+
+    Paths are relative to the work directory here, and to the home folder on hosts.
+    """
+
+    CAFile: OptionalText = None
+    certificateKeyFile: OptionalText = None  # noqa: N815
+    certificateKeyFilePassword: OptionalText = Field(None, repr=False)  # noqa: N815
+
+
 class MongodbSetup(Section):
     """`mongodb_setup.yml`."""
 
@@ -163,6 +174,7 @@ class MongodbSetup(Section):
     shutdown_options: ShutdownOptions = ShutdownOptions()
     timeouts: SetupTimeouts = SetupTimeouts()
     authentication: Authentication = Authentication()
+    client_tls: ClientTls = ClientTls()
     journal_dir: OptionalText = None
 
 

@@ -35,9 +35,10 @@ def load(work_directory: Path, secrets_of: SecretsOf = mongodb.kept_secrets) -> 
         return {"password": made.password} if made else {}
 
     tree = config.load(work_directory)
+    _hide_passwords(tree.get_lenient("mongodb_setup"))
     tree = tree.with_computed(_AUTHENTICATION, password).with_computed(_AUTHENTICATION, _url)
     tree = tree.with_computed("mongodb_setup.meta", _meta)
-    _hide_password(tree)
+    _hide_passwords(_written(tree))
     return tree
 
 
@@ -64,8 +65,14 @@ def _written(tree: Tree) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _hide_password(tree: Tree) -> None:
-    """Keep the password out of logs, errors and reports, whoever wrote it and wherever it is referred to."""
-    password = _written(tree).get("password")
-    if isinstance(password, str) and password and not config.is_unknown(password):
-        hide(password)
+def _hide_passwords(value: Any) -> None:
+    """Keep passwords out of logs, errors and reports, whoever wrote them and wherever they are referred to."""
+    if isinstance(value, list):
+        for item in value:
+            _hide_passwords(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            # Also `certificateKeyFilePassword`, `PEMKeyPassword`, and whatever else servers have.
+            if key.lower().endswith("password") and isinstance(item, str) and item and not config.is_unknown(item):
+                hide(item)
+            _hide_passwords(item)

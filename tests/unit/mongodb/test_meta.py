@@ -20,6 +20,7 @@ def test_a_replica_set_is_reached_by_all_its_private_addresses() -> None:
         "is_replset": True,
         "primaries": ["10.0.0.1:27017"],
         "secondaries": ["10.0.0.2:27017", "10.0.0.3:27017"],
+        "shell_ssl_options": "",
         "storageEngine": "wiredTiger",
         "net": {},
     }

@@ -107,6 +107,5 @@ def test_a_key_file_turns_authorization_on_and_leaves_other_options_of_security(
 
 
 def test_what_a_later_version_sets_up_is_named() -> None:
-    config = {"net": {"tls": {"mode": "requireTLS"}}}
-    assert list(mongod_config.unsupported(config)) == ["net.tls"]
-    assert list(mongod_config.unsupported({"net": {"ssl": {"mode": "disabled"}}})) == []
+    assert list(mongod_config.unsupported({"sharding": {"clusterRole": "shardsvr"}})) == ["sharding.clusterRole"]
+    assert list(mongod_config.unsupported({"net": {"tls": {"mode": "requireTLS"}}})) == []

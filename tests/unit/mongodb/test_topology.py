@@ -117,14 +117,14 @@ def test_two_clusters_of_one_name_are_refused() -> None:
 
 
 def test_what_this_version_does_not_bring_up_is_all_named_at_once() -> None:
-    tls = {"net": {"tls": {"mode": "requireTLS"}}}
+    shard = {"sharding": {"clusterRole": "shardsvr"}}
     text = messages(
         topology(
             {"cluster_type": "sharded_cluster"},
-            standalone(1, config_file=tls),
+            standalone(1, config_file=shard),
         )
     )
-    for part in ("sharded clusters", "config_file.net.tls"):
+    for part in ("sharded clusters", "config_file.sharding.clusterRole"):
         assert part in text
 
 
@@ -141,6 +141,15 @@ def test_an_own_key_file_is_passed_over_with_a_warning_and_x509_between_members_
     assert [problem.warning for problem in with_key.problems] == [True]
     x509 = topology(standalone(1, config_file={"security": {"clusterAuthMode": "x509"}}), authentication=enabled)
     assert "sendX509" in messages(x509)
+
+
+def test_old_spellings_of_tls_are_warnings_that_say_the_new_one() -> None:
+    found = topology(standalone(1, config_file={"net": {"ssl": {"mode": "requireSSL", "PEMKeyFile": "k"}}}))
+    found.insist()
+    assert [(problem.path.partition("config_file.")[2], problem.message) for problem in found.problems] == [
+        ("net.ssl.mode", "is an old spelling, read as net.tls.mode: requireTLS"),
+        ("net.ssl.PEMKeyFile", "is an old spelling, read as net.tls.certificateKeyFile"),
+    ]
 
 
 def test_a_differing_name_of_the_set_is_a_warning_and_no_obstacle() -> None:

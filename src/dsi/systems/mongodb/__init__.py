@@ -3,7 +3,8 @@
 `Deployment` is all that the stages and commands need; `meta` says what clients need to know. One file per noun, from
 the outside in: `deployment`, `cluster` (`standalone`, `replica_set`), `node`, `process`; `topology`, `mongod_config`
 and `meta` are pure; `install` and `archive` bring the binaries; `client` asks servers, as `access` says;
-`credentials` are the work directory's, `users` has them made in clusters; `folders` cleans.
+`credentials` are the work directory's, `users` has them made in clusters; `tls` knows
+what clients need for TLS, `certificate` looks at a server's, `tls_material` makes some; `folders` cleans.
 """
 
 from dsi.systems.mongodb.credentials import Secrets, User, user
@@ -12,6 +13,7 @@ from dsi.systems.mongodb.credentials import make as make_secrets
 from dsi.systems.mongodb.deployment import Deployment, RestartReport
 from dsi.systems.mongodb.install import embedded_mongod
 from dsi.systems.mongodb.meta import login, meta
+from dsi.systems.mongodb.tls_material import make as make_tls_material
 from dsi.systems.mongodb.topology import Topology
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "kept_secrets",
     "login",
     "make_secrets",
+    "make_tls_material",
     "meta",
     "user",
 ]

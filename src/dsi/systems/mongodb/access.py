@@ -1,7 +1,10 @@
 """How dsi itself gets into a server."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from dsi.systems.mongodb.tls import ClientTls
 
 _SYSTEM = {"username": "__system", "authSource": "local", "authMechanism": "SCRAM-SHA-256"}
 """The user that whoever has the key file is: https://www.mongodb.com/docs/manual/reference/built-in-roles/#__system"""
@@ -9,10 +12,44 @@ _SYSTEM = {"username": "__system", "authSource": "local", "authMechanism": "SCRA
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """`key`: what is in the servers' key file; None where they have none."""
+    """`key`: what is in the servers' key file; None where they have none. `tls`: None where they do without.
+
+    `folder` is the work directory, in which the files of `tls` lie.
+    """
 
     key: str | None = field(default=None, repr=False)
+    tls: ClientTls | None = None
+    folder: Path = Path()
 
     def driver_options(self) -> dict[str, Any]:
-        """Give what the driver must be told."""
-        return {**_SYSTEM, "password": self.key} if self.key else {}
+        """Give what the driver must be told.
+
+        Raises:
+            Preflight: a certificate isn't on this machine.
+        """
+        login = {**_SYSTEM, "password": self.key} if self.key else {}
+        return {**login, **self._tls_options()}
+
+    def insist(self) -> None:
+        """Go on only with all that is needed to get in.
+
+        Raises:
+            Preflight: a certificate isn't on this machine.
+        """
+        self.driver_options()
+
+    def _tls_options(self) -> dict[str, Any]:
+        if self.tls is None:
+            return {}
+        here = self.tls.here(self.folder)
+        options = {
+            "tls": True,
+            "tlsCAFile": here.ca_file,
+            "tlsCertificateKeyFile": here.certificate_key_file,
+            "tlsCertificateKeyFilePassword": here.password,
+            "tlsAllowInvalidCertificates": here.any_certificate or None,
+            # It connects to a forward or to loopback, which is in no certificate. That the certificate is for
+            # the node's address is seen to once, when it was started: see `certificate`.
+            "tlsAllowInvalidHostnames": True,
+        }
+        return {name: value for name, value in options.items() if value is not None}

@@ -55,10 +55,14 @@ class Client:
         await self._forward.aclose()
         self._here = None
 
-    async def _connect(self) -> AsyncMongoClient[Document]:
+    async def way(self) -> tuple[str, int]:
+        """Give the address and port on this machine that lead to the server."""
         if self._here is None:
             self._here = await self._forward.enter_async_context(self._host.forward(*self._place))
-        address, port = self._here
+        return self._here
+
+    async def _connect(self) -> AsyncMongoClient[Document]:
+        address, port = await self.way()
         return AsyncMongoClient(
             address,
             port,

@@ -21,6 +21,7 @@ from dsi.systems.mongodb.meta import node_url
 from dsi.systems.mongodb.node import MemberState, Node, Rules, state_of
 from dsi.systems.mongodb.replica_set import ReplicaSet
 from dsi.systems.mongodb.standalone import Standalone
+from dsi.systems.mongodb.tls import client_tls
 from dsi.systems.mongodb.topology import NodePlan, Topology
 from dsi.systems.mongodb.users import make_user
 from dsi.systems.mongodb.waiting import side_by_side
@@ -109,7 +110,14 @@ class Deployment:
 
     def url_on(self, host: Host) -> str | None:
         """Give the connection string of the host's own node, its first where it has several; None where it has none."""
-        return next((node_url(node.plan, self._user) for node in self.nodes if node.host.name == host.name), None)
+        return next(
+            (
+                node_url(node.plan, self._user, self._setup.client_tls)
+                for node in self.nodes
+                if node.host.name == host.name
+            ),
+            None,
+        )
 
     async def status(self) -> dict[str, MemberState]:
         """Ask every node what it is; by its name."""
@@ -201,7 +209,8 @@ class Deployment:
         found = [(name, record, self._known(name, record)) for name, record in records.items()]
         here = [(name, record, node) for name, record, node in found if node is not None]
         running = await side_by_side(
-            node.attach(record, self._access(with_key=record.get("has_key", False))) for _, record, node in here
+            node.attach(record, self._access(record["plan"]["config_file"], with_key=record.get("has_key", False)))
+            for _, record, node in here
         )
         lost = [name for name, _, node in found if node is None]
         lost += [name for (name, _, _), runs in zip(here, running, strict=True) if not runs]
@@ -284,12 +293,16 @@ class Deployment:
     def _node(self, plan: NodePlan) -> Node:
         host = self._host_of(plan.model)
         shares_machine = host.is_local and plan.address.startswith("127.") and plan.address != "127.0.0.1"
-        access = self._access(with_key=self._user is not None)
+        access = self._access(plan.model.config_file, with_key=self._user is not None)
         local_address = plan.address if shares_machine else None
         return Node(plan, host, self._rules, access=access, local_address=local_address)
 
-    def _access(self, *, with_key: bool) -> Access:
-        return Access(key=self._secrets.key if with_key and self._secrets else None)
+    def _access(self, config: Mapping[str, Any], *, with_key: bool) -> Access:
+        return Access(
+            key=self._secrets.key if with_key and self._secrets else None,
+            tls=client_tls(config, self._setup.client_tls),
+            folder=self._state.work_directory,
+        )
 
     def _clusters(self) -> Iterable[Cluster]:
         by_name = {node.name: node for node in self.nodes}

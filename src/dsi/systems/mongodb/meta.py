@@ -6,6 +6,7 @@ from typing import Any
 
 from dsi.config import models
 from dsi.systems.mongodb.credentials import User
+from dsi.systems.mongodb.tls import client_tls
 from dsi.systems.mongodb.topology import ClusterPlan, NodePlan, Topology, favourites
 
 DEFAULT_ENGINE = "wiredTiger"
@@ -25,6 +26,7 @@ def meta(setup: models.MongodbSetup, user: User | None = None) -> dict[str, Any]
     - `is_sharded`, `is_replset`
     - `primaries`: `HOST:PORT` of the node of each cluster that is primary unless something happens; `secondaries`: of
       the others
+    - `shell_ssl_options`: text, what a mongo shell needs for TLS: `--tls --tlsCAFile …`; empty without TLS
     - `storageEngine`; `net`: the section of the first node's configuration
     """
     topology = Topology(setup)
@@ -33,8 +35,9 @@ def meta(setup: models.MongodbSetup, user: User | None = None) -> dict[str, Any]
     first = topology.clusters[0]
     hosts = ",".join(_place(node) for node in first.nodes)
     config = first.nodes[0].model.config_file
+    tls = client_tls(config, setup.client_tls)
     return {
-        "mongodb_url": url(first, user),
+        "mongodb_url": url(first, user, setup.client_tls),
         "mongodb_url_base": f"mongodb://{login(user)}{hosts}",
         "hosts": hosts,
         "hostname": first.nodes[0].address,
@@ -46,18 +49,19 @@ def meta(setup: models.MongodbSetup, user: User | None = None) -> dict[str, Any]
             _place(node) for cluster in topology.clusters for node in cluster.nodes if node is not _primary(cluster)
         ],
         "storageEngine": (config.get("storage") or {}).get("engine", DEFAULT_ENGINE),
+        "shell_ssl_options": tls.shell_options() if tls else "",
         "net": dict(config.get("net") or {}),
     }
 
 
-def url(cluster: ClusterPlan, user: User | None) -> str:
+def url(cluster: ClusterPlan, user: User | None, own_tls: models.ClientTls) -> str:
     """Give the connection string of a cluster."""
-    return _url(cluster.nodes, user, [f"replicaSet={cluster.replica_set}"] if cluster.replica_set else [])
+    return _url(cluster.nodes, user, own_tls, [f"replicaSet={cluster.replica_set}"] if cluster.replica_set else [])
 
 
-def node_url(node: NodePlan, user: User | None) -> str:
+def node_url(node: NodePlan, user: User | None, own_tls: models.ClientTls) -> str:
     """Give the connection string of one node, whatever its role is."""
-    return _url([node], user, ["directConnection=true"])
+    return _url([node], user, own_tls, ["directConnection=true"])
 
 
 def login(user: User | None) -> str:
@@ -67,8 +71,9 @@ def login(user: User | None) -> str:
     return ":".join(urllib.parse.quote(part, safe="") for part in (user.name, user.password)) + "@"
 
 
-def _url(nodes: Sequence[NodePlan], user: User | None, options: Sequence[str]) -> str:
-    every = [*options, *(["authSource=admin"] if user else [])]
+def _url(nodes: Sequence[NodePlan], user: User | None, own_tls: models.ClientTls, options: Sequence[str]) -> str:
+    tls = client_tls(nodes[0].model.config_file, own_tls)
+    every = [*options, *(["authSource=admin"] if user else []), *(tls.url_options() if tls else [])]
     places = ",".join(_place(node) for node in nodes)
     return f"mongodb://{login(user)}{places}/{'?' if every else ''}{'&'.join(every)}"
 

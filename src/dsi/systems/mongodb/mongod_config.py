@@ -9,13 +9,15 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dsi.systems.mongodb.tls import translated
+
 DEFAULT_PORT = 27017
 DEFAULT_DB_PATH = "data/dbs"
 DEFAULT_LOG_PATH = "data/logs/mongod.log"
 
 _EVERYWHERE = {"0.0.0.0", "::", "localhost", "127.0.0.1", "::1"}  # noqa: S104  recognised here, not bound
-_LATER = ("net.tls", "net.ssl", "sharding.clusterRole")
-"""What a later version sets up. A TLS mode of `disabled` asks for nothing."""
+_LATER = ("sharding.clusterRole",)
+"""What a later version sets up."""
 
 
 _SEEN_TO = ("security.authorization", "security.keyFile", "security.clusterAuthMode")
@@ -54,9 +56,7 @@ def asked_address(config: Mapping[str, Any], address: str) -> str:
 def unsupported(config: Mapping[str, Any]) -> Iterator[str]:
     """Yield the options that this version of dsi can't work with yet."""
     for path in _LATER:
-        value = _at(config, path)
-        asks = value.get("mode", "disabled") != "disabled" if isinstance(value, Mapping) else value
-        if asks and value != "disabled":
+        if _at(config, path):
             yield path
 
 
@@ -96,7 +96,7 @@ def whole(
     It never forks: dsi starts it in a session of its own, which also keeps its exit status.
     """
     made: dict[str, Any] = copy.deepcopy(dict(config))
-    net = made["net"] = dict(made.get("net") or {})
+    net = made["net"] = translated(made.get("net") or {})
     net.setdefault("port", DEFAULT_PORT)
     if local_address:
         _keep_to(net, local_address)

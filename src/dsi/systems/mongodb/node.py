@@ -12,7 +12,7 @@ from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError, Server
 from dsi.config.models import SetupTimeouts, ShutdownOptions
 from dsi.errors import ClusterError
 from dsi.hosts.base import Host
-from dsi.systems.mongodb import folders, mongod_config, process
+from dsi.systems.mongodb import certificate, folders, mongod_config, process
 from dsi.systems.mongodb.access import Access
 from dsi.systems.mongodb.client import Client, Document
 from dsi.systems.mongodb.log import SEARCHED_LINES, telling
@@ -86,8 +86,11 @@ class Node:
         """Start the server, and return when it answers.
 
         Raises:
-            ClusterError: it ended, or took longer than `timeouts.start_ms`, or another program has its port.
+            ClusterError: it ended, or took longer than `timeouts.start_ms`, or another program has its port, or its
+                certificate is none for it.
+            Preflight: dsi lacks a certificate to ask it with.
         """
+        self._access.insist()
         config_path = f"{self._files.folder}/{self._files.name}.conf"
         await self.host.write_file(config_path, mongod_config.as_file(self.config), mode=0o600)
         await self._let_in()
@@ -104,6 +107,7 @@ class Node:
             self.process = launched.process
             raise await self._did_not_start(launched, " ".join(command))
         self.process = launched
+        await self._insist_on_its_certificate()
         await self._insist_on_an_answer()
 
     async def _let_in(self) -> None:
@@ -115,6 +119,15 @@ class Node:
     async def _ask_with(self, access: Access) -> None:
         await self._client.close()
         self._client = Client(self.host, self._address, self.plan.port, access)
+
+    async def _insist_on_its_certificate(self) -> None:
+        if self._access.tls is None:
+            return
+        found = await certificate.fault(
+            await self._client.way(), self.plan.address, self._access.tls.here(self._access.folder)
+        )
+        if found:
+            raise ClusterError(self.plan.label, f"its certificate on {self.host.name}: {found}")
 
     async def _insist_on_an_answer(self) -> None:
         """Ask for a ping: that something listens says little, and a launcher's exit status nothing."""
@@ -204,7 +217,8 @@ class Node:
             await self._client.ask("shutdown", **self._rules.shutdown_options.model_dump())
         except (OperationFailure, ServerSelectionTimeoutError) as refusal:
             log.debug("the shutdown command was refused; the node gets SIGTERM", node=self.name, reason=str(refusal))
-            await self._shorten_the_wait()
+            if isinstance(refusal, OperationFailure):  # else there is no talking to it
+                await self._shorten_the_wait()
             await process.signal(self.host, running, "TERM")
         except AutoReconnect as ended:
             log.debug("the server closed the connection, as it does when it shuts down", node=self.name, how=str(ended))

@@ -14,6 +14,7 @@ from dsi.errors import ConfigError, InvalidCommand
 from dsi.model import Problem, Role
 from dsi.suggest import did_you_mean
 from dsi.systems.mongodb import mongod_config
+from dsi.systems.mongodb.tls import old_spellings
 
 MAX_MEMBERS = 50
 MAX_VOTING_MEMBERS = 7
@@ -268,6 +269,10 @@ def _wrong_sets(clusters: Sequence[ClusterPlan]) -> Iterator[Problem]:
 def _passed_over(setup: models.MongodbSetup, nodes: Sequence[NodePlan]) -> Iterator[Problem]:
     """Warn of what somebody wrote that does not come true."""
     for node in nodes:
+        for old, new in old_spellings(node.model.config_file.get("net") or {}):
+            yield Problem(
+                path=f"{node.path}.config_file.{old}", message=f"is an old spelling, read as {new}", warning=True
+            )
         name = (node.model.config_file.get("replication") or {}).get("replSetName")
         if node.replica_set is not None and name not in (None, node.replica_set):
             yield Problem(

@@ -1,0 +1,183 @@
+"""Clusters with TLS: real servers, and certificates that `dsi tls-material` makes."""
+
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from pymongo import AsyncMongoClient
+from pymongo.errors import PyMongoError
+from tests.integration.test_mongodb import CONFIG, Bed, bed_of
+from tests.integration.work_directory import WorkDirectory, hosts
+
+from dsi.config.models import Mapping
+from dsi.errors import ClusterError, Preflight
+from dsi.systems.mongodb import embedded_mongod, make_tls_material
+
+pytestmark = pytest.mark.skipif(embedded_mongod() is None, reason="needs the extra `embedded`")
+
+TLS = {"mode": "requireTLS", "CAFile": "tls/ca.pem", "certificateKeyFile": "tls/server.pem"}
+
+
+@pytest.fixture
+async def bed(tmp_path: Path) -> AsyncIterator[Bed]:
+    """One local host with certificates, which the work directory has, too."""
+    async with bed_of(tmp_path, 1) as made:
+        await hand_out(made, tmp_path / "tls", made.addresses)
+        yield made
+
+
+@pytest.fixture
+async def three(tmp_path: Path) -> AsyncIterator[Bed]:
+    """Three local hosts with certificates."""
+    async with bed_of(tmp_path, 3) as made:
+        await hand_out(made, tmp_path / "tls", made.addresses)
+        yield made
+
+
+async def hand_out(bed: Bed, folder: Path, names: list[str]) -> None:
+    make_tls_material(folder, names)
+    for host in bed.hosts.values():
+        await host.put(folder, "tls")
+
+
+def with_net(**net: Any) -> Mapping:
+    return {**CONFIG, "net": {**CONFIG["net"], **net}}
+
+
+async def test_a_replica_set_with_tls_and_authentication_starts_restarts_and_refuses_plain_clients(three: Bed) -> None:
+    plan = three.replica_set()
+    for node in plan["mongod"]:
+        node["config_file"] = with_net(tls=TLS)
+    deployment = await three.deployment(plan, authentication={"enabled": True, "username": "u", "password": "p@:/"})
+    await deployment.install()
+    await deployment.start()
+    await deployment.restart()
+    assert await deployment.status() == {"first": "PRIMARY", "second": "SECONDARY", "third": "SECONDARY"}
+    host = three.hosts[three.addresses[0]]
+    url = deployment.url_on(host)
+    # As on the host: the paths in the connection string are relative to its home folder, and the name is checked.
+    insert = "import os, pymongo; print(pymongo.MongoClient(os.environ['URL']).t.t.insert_one({}).acknowledged)"
+    assert (await host.run(f'python3 -c "{insert}"', env={"URL": str(url)})).stdout == "True\n"
+    async with AsyncMongoClient[dict[str, Any]](three.addresses[0], 27017, serverSelectionTimeoutMS=300) as plain:
+        with pytest.raises(PyMongoError):
+            await plain.admin.command("ping")
+
+
+OLD: dict[str, dict[str, Any]] = {
+    "requireSSL": {"mode": "requireSSL"},
+    "preferSSL": {"mode": "preferSSL"},
+    "allowSSL": {"mode": "allowSSL"},
+    "sslOnNormalPorts": {"sslOnNormalPorts": True},
+    "weakCertificateValidation": {"mode": "requireSSL", "weakCertificateValidation": True},
+    "allowConnectionsWithoutCertificates": {"mode": "requireSSL", "allowConnectionsWithoutCertificates": True},
+    "allowInvalidHostnames": {"mode": "requireSSL", "allowInvalidHostnames": True},
+    "allowInvalidCertificates": {"mode": "requireSSL", "allowInvalidCertificates": True},
+    "disabledProtocols": {"mode": "requireSSL", "disabledProtocols": "TLS1_0,TLS1_1"},
+    "clusterFile": {"mode": "requireSSL", "clusterFile": "tls/server.pem"},
+    "clusterCAFile": {"mode": "requireSSL", "clusterCAFile": "tls/ca.pem"},
+}
+
+
+@pytest.mark.parametrize("name", OLD)
+async def test_each_old_spelling_starts_a_server_that_understands_it(bed: Bed, name: str) -> None:
+    old = {"PEMKeyFile": "tls/server.pem", "CAFile": "tls/ca.pem", **OLD[name]}
+    deployment = await bed.deployment(bed.standalone(config=with_net(ssl=old)))
+    await deployment.install()
+    await deployment.start()
+    (node,) = deployment.nodes
+    parsed = (await node.ask("getCmdLineOpts"))["parsed"]["net"]
+    assert "ssl" not in parsed
+    assert parsed["tls"] == node.config["net"]["tls"]
+    assert parsed["tls"]["mode"] in {"requireTLS", "preferTLS", "allowTLS"}
+    assert parsed["tls"]["certificateKeyFile"] == "tls/server.pem"
+
+
+async def test_a_key_with_a_password_is_opened_with_it_by_the_server_and_by_dsi(bed: Bed, tmp_path: Path) -> None:
+    both = (tmp_path / "tls/server.pem").read_bytes()
+    key = serialization.load_pem_private_key(both, password=None)
+    locked = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"opensesame"),
+    )
+    certificate = both[: both.index(b"-----BEGIN PRIVATE")]
+    (tmp_path / "tls/server.pem").write_bytes(certificate + locked)
+    await bed.hosts[bed.addresses[0]].put(tmp_path / "tls/server.pem", "tls/server.pem")
+    old = {"mode": "requireSSL", "PEMKeyFile": "tls/server.pem", "PEMKeyPassword": "opensesame", "CAFile": "tls/ca.pem"}
+    deployment = await bed.deployment(bed.standalone(config=with_net(ssl=old)))
+    await deployment.install()
+    await deployment.start()
+    assert await deployment.status() == {"alone": "STANDALONE"}
+
+
+async def start_fails(bed: Bed, **fields: Any) -> ClusterError:
+    deployment = await bed.deployment(bed.standalone(config=with_net(tls=TLS)), **fields)
+    await deployment.install()
+    with pytest.raises(ClusterError) as caught:
+        await deployment.start()
+    return caught.value
+
+
+async def test_a_certificate_for_another_name_is_an_error_that_says_so(bed: Bed, tmp_path: Path) -> None:
+    await hand_out(bed, tmp_path / "tls", ["other.example.net"])
+    error = await start_fails(bed)
+    address = bed.addresses[0]
+    assert f"certificate is not valid for '{address}'" in str(error)
+    assert f"dsi tls-material DIR --name {address}" in str(error)
+    tolerant = with_net(tls={**TLS, "allowInvalidHostnames": True})
+    deployment = await bed.deployment(bed.standalone(config=tolerant))
+    await deployment.attach()
+    await deployment.start()
+
+
+async def test_a_certificate_of_an_unknown_authority_is_an_error_that_names_the_key(bed: Bed, tmp_path: Path) -> None:
+    make_tls_material(tmp_path / "other", bed.addresses)
+    error = await start_fails(bed, client_tls={"CAFile": "other/ca.pem"})
+    assert "client_tls: {CAFile: PATH}" in str(error)
+
+
+async def test_a_certificate_that_is_on_the_hosts_alone_is_an_error_before_the_start(bed: Bed, tmp_path: Path) -> None:
+    (tmp_path / "tls/ca.pem").unlink()
+    deployment = await bed.deployment(bed.standalone(config=with_net(tls=TLS)))
+    await deployment.install()
+    with pytest.raises(Preflight, match=r"net\.tls\.CAFile: tls/ca\.pem is on the hosts"):
+        await deployment.start()
+    assert (await bed.hosts[bed.addresses[0]].run("pgrep -x mongod", check=False)).stdout == ""
+
+
+def test_made_certificates_are_for_their_owner_alone_and_the_authority_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "tls"
+    names = ["ca.pem", "ca.key", "server.pem", "client.pem"]
+    assert make_tls_material(folder, ["10.0.0.1", "db.example.net"]) == [folder / name for name in names]
+    authority, server = ((folder / name).read_bytes() for name in ("ca.pem", "server.pem"))
+    for name in ("ca.key", "server.pem", "client.pem"):
+        assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
+    make_tls_material(folder, ["10.0.0.2"])
+    assert (folder / "ca.pem").read_bytes() == authority
+    assert (folder / "server.pem").read_bytes() != server
+
+
+SETUP = """
+mongod_config_file:
+  net: {tls: {mode: requireTLS, CAFile: tls/ca.pem, certificateKeyFile: tls/server.pem}}
+  storage: {wiredTiger: {engineConfig: {cacheSizeGB: 0.25}}}
+topology:
+  - {cluster_type: standalone, id: alone, public_ip: "${infrastructure_provisioning.out.mongod.0.public_ip}"}
+pre_cluster_start:
+  - on_localhost: dsi tls-material tls
+  - on_all_hosts: {upload_files: [{source: tls, target: tls}]}
+"""
+TASK = """
+run:
+  - {id: ping, type: shell, cmd: 'python3 -c "import os, pymongo; pymongo.MongoClient(os.environ[\\"MONGODB_URL\\"]).t.t.insert_one({})"'}
+"""  # noqa: E501  a command
+
+
+def test_certificates_can_be_made_and_handed_out_by_the_hooks(tmp_path: Path) -> None:
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(1), mongodb_setup=SETUP, test_control=TASK)
+    work.dsi("run")
+    assert "no hosts yet" in work.dsi("tls-material", "more", exit_status=3).stderr
+    assert work.dsi("tls-material", "more", "--name", "10.0.0.1").stdout.splitlines()[-1] == "more/client.pem"
