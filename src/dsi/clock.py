@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 
@@ -39,6 +39,9 @@ class SystemClock:
 
 
 SYSTEM: Clock = SystemClock()
+
+
+DAY = timedelta(days=1)
 
 
 def utc(wall_s: float) -> datetime:

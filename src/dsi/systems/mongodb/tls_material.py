@@ -3,7 +3,6 @@
 import ipaddress
 import os
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -11,13 +10,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from dsi.clock import SYSTEM, utc
+from dsi.clock import DAY, SYSTEM, utc
 
 ALWAYS = ("localhost", "127.0.0.1")
 """What every server's certificate is for besides its names: tools on its own host look for it there."""
 
-_LIFETIME = timedelta(days=3650)
-_EARLIER = timedelta(days=1)
+_LIFETIME = DAY * 3650
+_EARLIER = DAY
 """Hosts' clocks differ."""
 
 Issuer = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
