@@ -1,5 +1,6 @@
 """Clusters with TLS: real servers, and certificates that `dsi tls-material` makes."""
 
+import asyncio
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -62,6 +63,35 @@ async def test_a_replica_set_with_tls_and_authentication_starts_restarts_and_ref
     plain = f"mongodb://u:p%40%3A%2F@{three.addresses[0]}:27017/?authSource=admin&serverSelectionTimeoutMS=300"
     refused = await host.run(f'python3 -c "{insert}"', env={"URL": plain}, check=False)
     assert "ServerSelectionTimeoutError" in refused.stderr
+
+
+async def test_a_later_dsi_that_knows_no_configuration_stops_the_node_cleanly(bed: Bed) -> None:
+    plan = bed.standalone(config=with_net(tls={**TLS, "CAFile": "tls/ca.pem"}))
+    own = {"certificateKeyFile": "tls/client.pem"}
+    first = await bed.deployment(plan, client_tls=own, authentication={"enabled": True, "username": "u"})
+    await first.install()
+    await first.start()
+    await first.close()
+    second = await bed.deployment()
+    assert await second.attach() == []
+    await second.stop()
+    host = bed.hosts[bed.addresses[0]]
+    assert (await host.run("cat data/logs/mongod.27017.exit")).stdout == "0\n"
+    assert '"Received signal"' not in (await host.run("cat data/logs/mongod.log")).stdout
+
+
+async def test_a_node_that_dsi_cannot_get_into_any_more_gets_a_signal_at_once(bed: Bed, tmp_path: Path) -> None:
+    deployment = await bed.deployment(bed.standalone(config=with_net(tls=TLS)))
+    await deployment.install()
+    await deployment.start()
+    await deployment.close()
+    (tmp_path / "tls/ca.pem").unlink()
+    later = await bed.deployment(timeouts={"shutdown_ms": 50_000})
+    await later.attach()
+    async with asyncio.timeout(30):
+        await later.stop()
+    host = bed.hosts[bed.addresses[0]]
+    assert (await host.run("cat data/logs/mongod.27017.exit")).stdout == "0\n"
 
 
 OLD: dict[str, dict[str, Any]] = {

@@ -1,6 +1,7 @@
 """How dsi itself gets into a server."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,16 @@ class Access:
     key: str | None = field(default=None, repr=False)
     tls: ClientTls | None = None
     folder: Path = Path()
+
+    def record(self) -> dict[str, Any]:
+        """Give what is kept of it between two dsi processes; the key is kept by itself."""
+        return {"has_key": self.key is not None, "tls": self.tls and asdict(self.tls)}
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any], *, key: str | None, folder: Path) -> "Access":
+        """Give it again."""
+        tls = record.get("tls")
+        return cls(key=key if record.get("has_key") else None, tls=ClientTls(**tls) if tls else None, folder=folder)
 
     def driver_options(self) -> dict[str, Any]:
         """Give what the driver must be told.

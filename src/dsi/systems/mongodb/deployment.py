@@ -208,10 +208,7 @@ class Deployment:
         records: dict[str, Any] = self._state.read(_RECORD) or {}
         found = [(name, record, self._known(name, record)) for name, record in records.items()]
         here = [(name, record, node) for name, record, node in found if node is not None]
-        running = await side_by_side(
-            node.attach(record, self._access(record["plan"]["config_file"], with_key=record.get("has_key", False)))
-            for _, record, node in here
-        )
+        running = await side_by_side(node.attach(record, self._access_of(record)) for _, record, node in here)
         lost = [name for name, _, node in found if node is None]
         lost += [name for (name, _, _), runs in zip(here, running, strict=True) if not runs]
         for name in lost:
@@ -293,16 +290,20 @@ class Deployment:
     def _node(self, plan: NodePlan) -> Node:
         host = self._host_of(plan.model)
         shares_machine = host.is_local and plan.address.startswith("127.") and plan.address != "127.0.0.1"
-        access = self._access(plan.model.config_file, with_key=self._user is not None)
+        access = self._access(plan.model.config_file)
         local_address = plan.address if shares_machine else None
         return Node(plan, host, self._rules, access=access, local_address=local_address)
 
-    def _access(self, config: Mapping[str, Any], *, with_key: bool) -> Access:
+    def _access(self, config: Mapping[str, Any]) -> Access:
         return Access(
-            key=self._secrets.key if with_key and self._secrets else None,
+            key=self._secrets.key if self._user and self._secrets else None,
             tls=client_tls(config, self._setup.client_tls),
             folder=self._state.work_directory,
         )
+
+    def _access_of(self, record: Mapping[str, Any]) -> Access:
+        key = self._secrets.key if self._secrets else None
+        return Access.of_record(record, key=key, folder=self._state.work_directory)
 
     def _clusters(self) -> Iterable[Cluster]:
         by_name = {node.name: node for node in self.nodes}

@@ -10,7 +10,7 @@ import structlog
 from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError, ServerSelectionTimeoutError
 
 from dsi.config.models import SetupTimeouts, ShutdownOptions
-from dsi.errors import ClusterError
+from dsi.errors import ClusterError, Preflight
 from dsi.hosts.base import Host
 from dsi.systems.mongodb import certificate, folders, mongod_config, process
 from dsi.systems.mongodb.access import Access
@@ -220,6 +220,9 @@ class Node:
             if isinstance(refusal, OperationFailure):  # else there is no talking to it
                 await self._shorten_the_wait()
             await process.signal(self.host, running, "TERM")
+        except Preflight as lacking:
+            log.warning("dsi can't ask the node to shut down; it gets SIGTERM", node=self.name, reason=str(lacking))
+            await process.signal(self.host, running, "TERM")
         except AutoReconnect as ended:
             log.debug("the server closed the connection, as it does when it shuts down", node=self.name, how=str(ended))
 
@@ -257,7 +260,7 @@ class Node:
             "plan": plan,
             "host": self.host.name,
             "replica_set": self.plan.replica_set,
-            "has_key": asked_with.key is not None,
+            **asked_with.record(),
             "process": running,
         }
 
