@@ -356,3 +356,19 @@ def test_reports_that_somebody_deletes_during_the_run_break_nothing(tmp_path: Pa
     err = work.dsi("run", exit_status=None).stderr
     assert "passed" in err
     assert "Traceback" not in err
+
+
+def test_what_runtime_secret_holds_is_in_no_log_timeline_or_report(tmp_path: Path) -> None:
+    secret = "s3cr3t-T0ken"
+    hook = "pre_task:\n  - on_workload_client: 'test -n ${runtime_secret.api.token}; echo ${runtime_secret.api.token}; "
+    work = WorkDirectory(
+        tmp_path,
+        runtime_secret=f"api: {{token: {secret}}}\n",
+        infrastructure_provisioning=hosts(0),
+        test_control=task("true", more=hook + "exit 3'\n"),
+    )
+    result = work.dsi("run", exit_status=3)
+    assert secret not in result.stdout + result.stderr
+    reports = [path for path in (tmp_path / "reports").resolve().rglob("*") if path.is_file()]
+    assert reports
+    assert [path for path in reports if secret in path.read_text()] == []

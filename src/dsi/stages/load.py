@@ -15,6 +15,9 @@ from dsi.systems.mongodb import Secrets
 
 _AUTHENTICATION = "mongodb_setup.authentication"
 
+_SHORTEST_SECRET = 6
+"""Shorter texts of `runtime_secret.yml` are words such as `true`, and would be hidden wherever they stand."""
+
 SecretsOf = Callable[[State], Secrets | None]
 
 
@@ -35,6 +38,7 @@ def load(work_directory: Path, secrets_of: SecretsOf = mongodb.kept_secrets) -> 
         return {"password": made.password} if made else {}
 
     tree = config.load(work_directory)
+    _hide_all(tree.get_lenient("runtime_secret"))
     _hide_passwords(tree.get_lenient("mongodb_setup"))
     tree = tree.with_computed(_AUTHENTICATION, password).with_computed(_AUTHENTICATION, _url)
     tree = tree.with_computed("mongodb_setup.meta", _meta)
@@ -63,6 +67,14 @@ def _meta(tree: Tree) -> dict[str, Any]:
 def _written(tree: Tree) -> dict[str, Any]:
     found = tree.get_lenient(_AUTHENTICATION)
     return found if isinstance(found, dict) else {}
+
+
+def _hide_all(value: Any) -> None:
+    """Hide every text that is long enough to be a secret: `runtime_secret.yml` is for nothing else."""
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _hide_all(item)
+    if isinstance(value, str) and len(value) >= _SHORTEST_SECRET and not config.is_unknown(value):
+        hide(value)
 
 
 def _hide_passwords(value: Any) -> None:
