@@ -10,7 +10,7 @@ import structlog
 
 from dsi.clock import SYSTEM
 from dsi.config import models
-from dsi.errors import ClusterError, InvalidCommand, Preflight
+from dsi.errors import ClusterError, ConfigError, InvalidCommand, Preflight
 from dsi.hosts.base import Host
 from dsi.state import State
 from dsi.systems.mongodb import mongod_config
@@ -119,6 +119,7 @@ class Deployment:
         """Put the binaries into `mongo_dir/bin` of every host of the topology, and see that they run.
 
         Raises:
+            ConfigError: a server's version refuses what its configuration says; all such options at once.
             Preflight: there is no mongod for a host, or it doesn't run there; the archive can't be had or is none.
             HostError, CommandFailed: a host has no room, say.
         """
@@ -127,6 +128,11 @@ class Deployment:
         archive = self._setup.mongodb_binary_archive or None
         clients = [Destination(host, self._setup.mongo_dir, archive, server=False) for host in self._workload_clients]
         await installer.install([*nodes, *clients])
+        refused = [
+            problem for found in await side_by_side(node.refused_options() for node in self.nodes) for problem in found
+        ]
+        if refused:
+            raise ConfigError(refused)
 
     async def start(self) -> None:
         """Start all clusters, and return when they are whole. What an earlier dsi has started is stopped first.

@@ -9,6 +9,8 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dsi.systems.mongodb.options import at as _at
+
 DEFAULT_PORT = 27017
 DEFAULT_DB_PATH = "data/dbs"
 DEFAULT_LOG_PATH = "data/logs/mongod.log"
@@ -120,12 +122,3 @@ def _never_fork(config: dict[str, Any]) -> None:
 
 def _bind_names(config: Mapping[str, Any]) -> set[str]:
     return {name.strip() for name in str(_at(config, "net.bindIp") or "").split(",")} - {""}
-
-
-def _at(config: Mapping[str, Any], path: str) -> Any:
-    value: Any = config
-    for key in path.split("."):
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(key)
-    return value

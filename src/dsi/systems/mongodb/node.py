@@ -2,6 +2,7 @@
 
 import asyncio
 import posixpath
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,7 +13,8 @@ from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError, Server
 from dsi.config.models import SetupTimeouts, ShutdownOptions
 from dsi.errors import ClusterError
 from dsi.hosts.base import Host
-from dsi.systems.mongodb import folders, mongod_config, process
+from dsi.model import Problem
+from dsi.systems.mongodb import folders, mongod_config, old_options, process
 from dsi.systems.mongodb.client import Client, Document
 from dsi.systems.mongodb.log import SEARCHED_LINES, telling
 from dsi.systems.mongodb.process import Files, NotStarted, Process
@@ -52,6 +54,8 @@ class Node:
         self._rules = rules
         self._address = mongod_config.asked_address(self.config, plan.address)
         self._client = Client(host, self._address, plan.port)
+        self._binary = f"{plan.mongo_dir}/bin/mongod"
+        self._known_version: old_options.Version | None = None
         self._log_path = mongod_config.log_path_of(self.config)
         self._db_path = mongod_config.db_path_of(self.config)
         self._files = Files(
@@ -61,6 +65,17 @@ class Node:
         )
 
     # --- starting -------------------------------------------------------------------------------------------
+
+    async def refused_options(self) -> list[Problem]:
+        """Give what this server's version refuses of its configuration, in the user's own words."""
+        return old_options.refused(self.config, await self._version(), path=f"{self.plan.path}.config_file")
+
+    async def _version(self) -> old_options.Version | None:
+        """Ask the binary for its version, once, and only if its configuration makes that matter."""
+        if self._known_version is None and old_options.has_any(self.config):
+            said = await self.host.run(f"{shlex.quote(self._binary)} --version")
+            self._known_version = old_options.version_of(said.stdout)
+        return self._known_version
 
     async def prepare(self, *, clean_logs: bool, clean_db_dir: bool) -> None:
         """Make the folders that the server needs, and delete what is to be deleted. The node must not run.
@@ -83,8 +98,9 @@ class Node:
             ClusterError: it ended, or took longer than `timeouts.start_ms`, or another program has its port.
         """
         config_path = f"{self._files.folder}/{self._files.name}.conf"
-        await self.host.write_file(config_path, mongod_config.as_file(self.config), mode=0o600)
-        command = [f"{self.plan.mongo_dir}/bin/mongod", "--config", config_path]
+        config = old_options.for_server(self.config, await self._version())
+        await self.host.write_file(config_path, mongod_config.as_file(config), mode=0o600)
+        command = [self._binary, "--config", config_path]
         launched = await process.launch(
             self.host,
             command,

@@ -13,7 +13,7 @@ from dsi.config import models
 from dsi.errors import ConfigError, InvalidCommand
 from dsi.model import Problem, Role
 from dsi.suggest import did_you_mean
-from dsi.systems.mongodb import mongod_config
+from dsi.systems.mongodb import mongod_config, old_options
 
 MAX_MEMBERS = 50
 MAX_VOTING_MEMBERS = 7
@@ -82,7 +82,8 @@ class Topology:
         self.clusters = tuple(_clusters(setup))
         self.nodes = tuple(node for cluster in self.clusters for node in cluster.nodes)
         self.problems = (
-            *_unsupported(setup), *_clashes(self.nodes), *_wrong_sets(self.clusters), *_passed_over(setup, self.nodes)
+            *_unsupported(setup), *_clashes(self.nodes), *_wrong_sets(self.clusters), *_passed_over(setup, self.nodes),
+            *_old_options(self.nodes),
         )  # fmt: skip
 
     def insist(self) -> None:
@@ -282,6 +283,12 @@ def _passed_over(setup: models.MongodbSetup, nodes: Sequence[NodePlan]) -> Itera
     if setup.journal_dir or any(node.model.journal_dir for node in nodes):
         message = "is not supported yet: the journal stays in the data folder"
         yield Problem(path="mongodb_setup.journal_dir", message=message, warning=True)
+
+
+def _old_options(nodes: Sequence[NodePlan]) -> Iterator[Problem]:
+    for node in nodes:
+        config = mongod_config.whole(node.model.config_file, replica_set=node.replica_set, local_address=None)
+        yield from old_options.doubts(config, path=f"{node.path}.config_file")
 
 
 def can_be_primary(member: Mapping[str, Any]) -> bool:
