@@ -1,7 +1,7 @@
 """Clusters of real servers on local hosts, for tests."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,10 @@ class Bed:
         self.addresses = list(hosts)
         self._stack = stack
 
-    async def deployment(self, *topology: dict[str, Any], **fields: Any) -> Deployment:
+    async def deployment(self, *topology: dict[str, Any], prefix: Sequence[str] = (), **fields: Any) -> Deployment:
         """Give a deployment, closed at the end of the test."""
         setup = MongodbSetup.model_validate({"topology": list(topology), **fields})
-        return await self._stack.enter_async_context(Deployment(setup, self._host_of, state=self.state))
+        return await self._stack.enter_async_context(Deployment(setup, self._host_of, state=self.state, prefix=prefix))
 
     def node(self, number: int, *, config: Mapping = CONFIG, **fields: Any) -> dict[str, Any]:
         address = self.addresses[number]

@@ -99,9 +99,6 @@ def _not_yet(tree: Tree) -> list[Problem]:
     if settings.provider not in PROVISIONERS:
         path = "infrastructure_provisioning.provider"
         found.append(tree.problem(path, f"{settings.provider} is not supported yet", allowed=sorted(PROVISIONERS)))
-    if settings.numactl_prefix:
-        path = "infrastructure_provisioning.numactl_prefix"
-        found.append(tree.problem(path, "is not supported yet: mongod runs without it", warning=True))
     if tests:
         message = "results are not parsed and collections not validated yet: `type` and `validate` are passed over"
         found.append(tree.problem("test_control.run", message, warning=True))

@@ -13,7 +13,7 @@ from dsi.config import models
 from dsi.errors import ClusterError, ConfigError, InvalidCommand, Preflight
 from dsi.hosts.base import Host
 from dsi.state import State
-from dsi.systems.mongodb import mongod_config
+from dsi.systems.mongodb import preflight
 from dsi.systems.mongodb.cluster import Cluster
 from dsi.systems.mongodb.install import Destination, Installer, embedded_mongod
 from dsi.systems.mongodb.meta import node_url
@@ -48,7 +48,8 @@ class Deployment:
     """The clusters of `mongodb_setup.topology`.
 
     `host_of` gives a node's host, and raises Preflight where there is none. `workload_clients` get the archive too.
-    `state` remembers the nodes that were started; `embedded` gives the mongod that is used where there is no other.
+    `state` remembers the nodes that were started; `prefix` is put before mongod and mongos (numactl);
+    `embedded` gives the mongod that is used where there is no other.
     Used as `async with`, or `close()` at the end: connections are closed then, the nodes go on.
 
     Raises:
@@ -63,6 +64,7 @@ class Deployment:
         *,
         workload_clients: Sequence[Host] = (),
         state: State,
+        prefix: Sequence[str] = (),
         embedded: Callable[[], Path | None] = embedded_mongod,
     ) -> None:
         self.topology = Topology(setup)
@@ -72,12 +74,12 @@ class Deployment:
         self._workload_clients = tuple(workload_clients)
         self._state = state
         self._embedded = embedded
-        self._rules = Rules(setup.timeouts, setup.shutdown_options)
+        self._rules = Rules(setup.timeouts, setup.shutdown_options, tuple(prefix))
         self.nodes = tuple(self._node(plan) for plan in self.topology.nodes)
         self.clusters = tuple(self._clusters())
         self._strays: list[Node] = []
         self._starting: set[str] = set()
-        _refuse_shared_folders(self.nodes)
+        preflight.refuse_shared_paths(self.nodes)
 
     async def __aenter__(self) -> Self:
         """Begin; nothing is opened before it is needed."""
@@ -120,9 +122,12 @@ class Deployment:
 
         Raises:
             ConfigError: a server's version refuses what its configuration says; all such options at once.
-            Preflight: there is no mongod for a host, or it doesn't run there; the archive can't be had or is none.
+            Preflight: there is no mongod for a host, or it doesn't run there; the archive can't be had or is none;
+                a local host can't have an absolute folder; `prefix` doesn't run on a host.
             HostError, CommandFailed: a host has no room, say.
         """
+        await preflight.insist_on_folders(self.nodes)
+        await preflight.insist_on_prefix(self.nodes)
         installer = Installer(self._state, self._embedded)
         nodes = [Destination(node.host, node.plan.mongo_dir, node.plan.archive, server=True) for node in self.nodes]
         archive = self._setup.mongodb_binary_archive or None
@@ -317,19 +322,3 @@ class _Cleaning:
             return self.logs, self.db_dir
         logs = self.logs if own.clean_logs is None else own.clean_logs
         return logs, self.db_dir if own.clean_db_dir is None else own.clean_db_dir
-
-
-def _refuse_shared_folders(nodes: Sequence[Node]) -> None:
-    """Refuse one absolute path for several hosts of this machine: on machines of their own it would be several."""
-    owners: dict[str, Node] = {}
-    for node in nodes:
-        for option, path in mongod_config.own_paths(node.config).items():
-            if not (node.host.is_local and path.startswith("/")):
-                continue
-            owner = owners.setdefault(path, node)
-            if owner is not node:
-                raise Preflight(
-                    f"{owner.plan.label} and {node.plan.label} are on this machine and would share {option} {path}: "
-                    f"in overrides.yml, give mongodb_setup.mongod_config_file.{option} a path that is relative to the "
-                    "home folder, as data/dbs"
-                )

@@ -31,10 +31,11 @@ _AFTER_SIGKILL_MS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How long a node may take, and what its shutdown command is told."""
+    """How long a node may take, what its shutdown command is told, and what is put before its program (numactl)."""
 
     timeouts: SetupTimeouts
     shutdown_options: ShutdownOptions
+    prefix: tuple[str, ...] = ()
 
 
 class Node:
@@ -55,9 +56,13 @@ class Node:
         self._address = mongod_config.asked_address(self.config, plan.address)
         self._client = Client(host, self._address, plan.port)
         self._binary = f"{plan.mongo_dir}/bin/mongod"
+        self.prefix = rules.prefix if plan.role != "configsvr" else ()
+        """Config servers go without, as they did in the original: what is measured are the others."""
         self._known_version: old_options.Version | None = None
         self._log_path = mongod_config.log_path_of(self.config)
         self._db_path = mongod_config.db_path_of(self.config)
+        self.journal = f"{plan.journal_dir.rstrip('/')}/mongod.{plan.port}" if plan.journal_dir else None
+        """Where the journal lies if not in the data folder. Nodes of one host have a folder each."""
         self._files = Files(
             folder=posixpath.dirname(self._log_path) or ".",
             name=f"mongod.{plan.port}",
@@ -88,6 +93,10 @@ class Node:
         await folders.make(self.host, needed)
         if clean_db_dir:
             await folders.clean_data(self.host, self._db_path)
+        if self.journal is not None:
+            if clean_db_dir:
+                await folders.clean_journal(self.host, self.journal)
+            await folders.link_journal(self.host, self._db_path, self.journal)
         if clean_logs:
             await folders.clean_logs(self.host, self._log_path, self._db_path)
 
@@ -100,7 +109,7 @@ class Node:
         config_path = f"{self._files.folder}/{self._files.name}.conf"
         config = old_options.for_server(self.config, await self._version())
         await self.host.write_file(config_path, mongod_config.as_file(config), mode=0o600)
-        command = [self._binary, "--config", config_path]
+        command = [*self.prefix, self._binary, "--config", config_path]
         launched = await process.launch(
             self.host,
             command,

@@ -39,6 +39,7 @@ class NodePlan:
     path: str
     mongo_dir: str
     archive: str | None
+    journal_dir: str | None = None
     replica_set: str | None = None
     member: Mapping[str, Any] | None = None
 
@@ -82,7 +83,7 @@ class Topology:
         self.clusters = tuple(_clusters(setup))
         self.nodes = tuple(node for cluster in self.clusters for node in cluster.nodes)
         self.problems = (
-            *_unsupported(setup), *_clashes(self.nodes), *_wrong_sets(self.clusters), *_passed_over(setup, self.nodes),
+            *_unsupported(setup), *_clashes(self.nodes), *_wrong_sets(self.clusters), *_passed_over(self.nodes),
             *_old_options(self.nodes),
         )  # fmt: skip
 
@@ -174,6 +175,7 @@ def _node(
         path=path,
         mongo_dir=node.mongo_dir or setup.mongo_dir,
         archive=node.mongodb_binary_archive or setup.mongodb_binary_archive or None,
+        journal_dir=(node.journal_dir or setup.journal_dir) if node.use_journal_mnt else None,
         replica_set=replica_set,
         member=member,
     )
@@ -270,7 +272,7 @@ def _wrong_sets(clusters: Sequence[ClusterPlan]) -> Iterator[Problem]:
             )
 
 
-def _passed_over(setup: models.MongodbSetup, nodes: Sequence[NodePlan]) -> Iterator[Problem]:
+def _passed_over(nodes: Sequence[NodePlan]) -> Iterator[Problem]:
     """Warn of what somebody wrote that does not come true."""
     for node in nodes:
         name = (node.model.config_file.get("replication") or {}).get("replSetName")
@@ -280,9 +282,6 @@ def _passed_over(setup: models.MongodbSetup, nodes: Sequence[NodePlan]) -> Itera
                 message=f'the replica set is called "{node.replica_set}", by its id; "{name}" is passed over',
                 warning=True,
             )
-    if setup.journal_dir or any(node.model.journal_dir for node in nodes):
-        message = "is not supported yet: the journal stays in the data folder"
-        yield Problem(path="mongodb_setup.journal_dir", message=message, warning=True)
 
 
 def _old_options(nodes: Sequence[NodePlan]) -> Iterator[Problem]:
