@@ -10,8 +10,17 @@ from dsi.stages.load import load
 from dsi.stages.validate import check
 from dsi.systems.mongodb import embedded_mongod
 
-HOSTS = {"standalone": "single", "single-replica": "single", "replica": "replica"}
+HOSTS = {
+    "standalone": "single",
+    "single-replica": "single",
+    "replica": "replica",
+    "shard-lite": "shard-lite",
+    "shard": "shard",
+}
 """The clusters, each with the hosts that it needs."""
+
+NEEDS_MONGOS = {"shard-lite", "shard"}
+"""No package index has a mongos; `test_sharded_cluster.py` brings one up behind a fake."""
 
 SMALL = "mongodb_setup: {mongod_config_file: {storage: {wiredTiger: {engineConfig: {cacheSizeGB: 0.25}}}}}"
 
@@ -34,7 +43,7 @@ def test_a_canned_cluster_fits_its_canned_hosts_without_a_warning(tmp_path: Path
 
 
 @pytest.mark.skipif(embedded_mongod() is None, reason="needs the extra `embedded`")
-@pytest.mark.parametrize("cluster", ["standalone", "single-replica", "replica"])
+@pytest.mark.parametrize("cluster", [cluster for cluster in HOSTS if cluster not in NEEDS_MONGOS])
 def test_a_canned_cluster_comes_up(tmp_path: Path, cluster: str) -> None:
     work_directory(tmp_path, cluster).dsi("run")
 

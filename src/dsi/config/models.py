@@ -120,13 +120,15 @@ class ReplicaSet(Section):
 
 
 class ShardedCluster(Section):
-    """Config servers, shards and mongos (brought up by a later version)."""
+    """Config servers, shards and mongos. `disable_balancer`: chunks stay where they are, so that runs are alike."""
 
     id: str | None = None
     cluster_type: Literal["sharded_cluster"]
     configsvr: list[Node] = []
     mongos: list[Node] = []
     shard: list[ReplicaSet] = []
+    configsvr_type: Literal["csrs"] = "csrs"
+    disable_balancer: bool = True
 
 
 class ShutdownOptions(Section):

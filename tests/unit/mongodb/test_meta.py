@@ -44,3 +44,23 @@ def test_the_primary_is_the_member_with_the_highest_priority() -> None:
 
 def test_without_a_topology_there_is_nothing_to_know() -> None:
     assert meta(MongodbSetup()) == {}
+
+
+def test_a_sharded_cluster_is_reached_by_its_mongos_and_its_shards_have_the_primaries() -> None:
+    cluster = {
+        "cluster_type": "sharded_cluster",
+        "configsvr": [NODES[0]],
+        "mongos": [{**NODES[0], "config_file": {"net": {"port": 27016}}}, {**NODES[1], "config_file": {}}],
+        "shard": [{"mongod": NODES[1:]}, {"mongod": [NODES[0]]}],
+    }
+    found = meta(MongodbSetup.model_validate({"topology": [cluster]}))
+    assert found["mongodb_url"] == "mongodb://10.0.0.1:27016,10.0.0.2:27017/"
+    assert (found["hosts"], found["hostname"], found["port"]) == ("10.0.0.1:27016,10.0.0.2:27017", "10.0.0.1", 27016)
+    assert (found["is_sharded"], found["is_replset"]) == (True, False)
+    assert found["primaries"] == ["10.0.0.2:27017", "10.0.0.1:27017"]
+    assert found["secondaries"] == ["10.0.0.3:27017"]
+    assert found["net"] == {"port": 27016}
+
+
+def test_a_sharded_cluster_without_nodes_has_nothing_to_know_and_is_no_crash() -> None:
+    assert meta(MongodbSetup.model_validate({"topology": [{"cluster_type": "sharded_cluster"}]})) == {}

@@ -18,9 +18,11 @@ from dsi.systems.mongodb.cluster import Cluster
 from dsi.systems.mongodb.install import Destination, Installer, embedded_mongod
 from dsi.systems.mongodb.meta import node_url
 from dsi.systems.mongodb.node import MemberState, Node, Rules, state_of
+from dsi.systems.mongodb.plan import NodePlan
 from dsi.systems.mongodb.replica_set import ReplicaSet
+from dsi.systems.mongodb.sharded_cluster import ShardedCluster
 from dsi.systems.mongodb.standalone import Standalone
-from dsi.systems.mongodb.topology import NodePlan, Topology
+from dsi.systems.mongodb.topology import Topology
 from dsi.systems.mongodb.waiting import side_by_side
 
 log = structlog.get_logger()
@@ -129,9 +131,11 @@ class Deployment:
         await preflight.insist_on_folders(self.nodes)
         await preflight.insist_on_prefix(self.nodes)
         installer = Installer(self._state, self._embedded)
-        nodes = [Destination(node.host, node.plan.mongo_dir, node.plan.archive, server=True) for node in self.nodes]
+        nodes = [
+            Destination(node.host, node.plan.mongo_dir, node.plan.archive, (node.plan.program,)) for node in self.nodes
+        ]
         archive = self._setup.mongodb_binary_archive or None
-        clients = [Destination(host, self._setup.mongo_dir, archive, server=False) for host in self._workload_clients]
+        clients = [Destination(host, self._setup.mongo_dir, archive) for host in self._workload_clients]
         await installer.install([*nodes, *clients])
         refused = [
             problem for found in await side_by_side(node.refused_options() for node in self.nodes) for problem in found
@@ -191,7 +195,7 @@ class Deployment:
         try:
             await side_by_side(node.look() for node in self._everything())
             await side_by_side(cluster.before_stop(cluster.nodes) for cluster in self.clusters)
-            await side_by_side(node.stop() for node in self._everything())
+            await _stop(self._everything())
         finally:
             self._remember()
         for stray in self._strays:
@@ -222,7 +226,7 @@ class Deployment:
         before = await cluster.term()
         asked_s = SYSTEM.monotonic_s()
         await cluster.before_stop(nodes)
-        await side_by_side(node.stop() for node in nodes)
+        await _stop(nodes)
         await self._start(cluster, nodes, cleaning)
         whole_s = SYSTEM.monotonic_s()
         # A set that is made anew begins with the same term again.
@@ -230,15 +234,22 @@ class Deployment:
         return 0.0 if went_on else whole_s - asked_s
 
     async def _start(self, cluster: Cluster, nodes: Sequence[Node], cleaning: "_Cleaning") -> None:
+        for parts in cluster.start_order:
+            theirs = [(part, [node for node in nodes if node in part.nodes]) for part in parts]
+            await side_by_side(self._start(part, some, cleaning) for part, some in theirs if some)
+        if not cluster.start_order:
+            await self._start_nodes(nodes, cleaning)
+        if cleaning.form:
+            await cluster.form()
+        await cluster.become_whole(nodes, within_s=self._setup.timeouts.start_ms / 1000)
+
+    async def _start_nodes(self, nodes: Sequence[Node], cleaning: "_Cleaning") -> None:
         self._starting |= {node.name for node in nodes}
         self._remember()
         try:
             await side_by_side(self._start_node(node, cleaning) for node in nodes)
         finally:
             self._remember()
-        if cleaning.form:
-            await cluster.form()
-        await cluster.become_whole(nodes, within_s=self._setup.timeouts.start_ms / 1000)
 
     async def _start_node(self, node: Node, cleaning: "_Cleaning") -> None:
         logs, db_dir = cleaning.of(node)
@@ -266,7 +277,7 @@ class Deployment:
         """Give the node that a record is about. One that the topology no longer has is made from the record."""
         model = models.Node(**record["plan"])
         plan = NodePlan(
-            name=name, id=model.id, role="mongod", model=model, path="", mongo_dir="", archive=None,
+            name=name, id=model.id, role=record.get("role", "mongod"), model=model, path="", mongo_dir="", archive=None,
             replica_set=record["replica_set"],
         )  # fmt: skip
         for node in self.nodes:
@@ -293,10 +304,22 @@ class Deployment:
         by_name = {node.name: node for node in self.nodes}
         for plan in self.topology.clusters:
             nodes = [by_name[node.name] for node in plan.nodes]
-            yield Standalone(plan, nodes[0]) if plan.replica_set is None else ReplicaSet(plan, nodes)
+            if plan.is_sharded:
+                yield ShardedCluster(plan, nodes)
+            else:
+                yield ReplicaSet(plan, nodes) if plan.replica_set else Standalone(plan, nodes[0])
 
     def _everything(self) -> list[Node]:
         return [*self.nodes, *self._strays]
+
+
+async def _stop(nodes: Sequence[Node]) -> None:
+    """Stop nodes side by side; but mongos before what they route to, and config servers last.
+
+    A shard's primary asks the config servers while it stops, for 15 s where there are none.
+    """
+    for role in ("mongos", "mongod", "configsvr"):
+        await side_by_side(node.stop() for node in nodes if node.plan.role == role)
 
 
 @dataclass(frozen=True, slots=True)

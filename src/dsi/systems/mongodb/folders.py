@@ -27,7 +27,7 @@ _CLEAN_LOGS = r"""
 log=$1 data=$2
 # The log, and those that the server has put aside: mongod.log.2026-01-31T12-00-00.
 rm -f -- "$log" "$log".[0-9]*
-rm -rf -- "$data/diagnostic.data"
+rm -rf -- "$data/diagnostic.data" "${log%.*}.diagnostic.data" # a mongos has it beside its log
 # Core dumps lie where the server ran (the home folder) or where core_pattern and its own handlers put them.
 for folder in . "$(dirname -- "$log")" "$data"; do
     find "$folder/" -maxdepth 1 -type f \( -name core -o -name 'core.[0-9]*' -o -name '*.mdmp' \) -delete || :

@@ -1,4 +1,4 @@
-"""A mongod's configuration file, as the server gets it. Pure: mappings in, mappings out.
+"""A mongod's or mongos' configuration file, as the server gets it. Pure: mappings in, mappings out.
 
 The user's `config_file` *is* the file, in the server's own words; what is changed here, and why, is all there is.
 """
@@ -9,14 +9,16 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dsi.model import Role
 from dsi.systems.mongodb.options import at as _at
 
 DEFAULT_PORT = 27017
 DEFAULT_DB_PATH = "data/dbs"
 DEFAULT_LOG_PATH = "data/logs/mongod.log"
+_MONGOS_LOG_PATH = "data/logs/mongos.log"
 
 _EVERYWHERE = {"0.0.0.0", "::", "localhost", "127.0.0.1", "::1"}  # noqa: S104  recognised here, not bound
-_LATER = ("net.tls", "net.ssl", "security.authorization", "security.keyFile", "sharding.clusterRole")
+_LATER = ("net.tls", "net.ssl", "security.authorization", "security.keyFile")
 """What a later version sets up. A TLS mode of `disabled` asks for nothing."""
 
 
@@ -75,12 +77,19 @@ def is_dangerous(path: str) -> bool:
     return plain in {"/", "//", ".", "~", "/root", "/home", "/tmp", "/var", "/usr", "/etc"} or plain.startswith("..")  # noqa: S108
 
 
-def whole(config: Mapping[str, Any], *, replica_set: str | None, local_address: str | None) -> dict[str, Any]:
+def whole(
+    config: Mapping[str, Any],
+    *,
+    role: Role = "mongod",
+    replica_set: str | None,
+    sharding: Mapping[str, str] | None = None,
+    local_address: str | None,
+) -> dict[str, Any]:
     """Give the configuration that is written to the host.
 
     `local_address` is the address of a host that shares this machine with others (127.0.N.M), else None. There the
     server listens on that address alone, since they would clash, and on no Unix socket unless `pathPrefix` gives it a
-    folder.
+    folder. `sharding` is what goes into the section of that name.
 
     It never forks: dsi starts it in a session of its own, which also keeps its exit status.
     """
@@ -89,13 +98,17 @@ def whole(config: Mapping[str, Any], *, replica_set: str | None, local_address: 
     net.setdefault("port", DEFAULT_PORT)
     if local_address:
         _keep_to(net, local_address)
-    storage = made["storage"] = dict(made.get("storage") or {})
-    storage.setdefault("dbPath", DEFAULT_DB_PATH)
+    if role != "mongos":
+        storage = made["storage"] = dict(made.get("storage") or {})
+        storage.setdefault("dbPath", DEFAULT_DB_PATH)
     log = made.get("systemLog") or {}
     if log.get("destination") != "syslog":
-        made["systemLog"] = {"destination": "file", "path": DEFAULT_LOG_PATH, "logAppend": True, **log}
+        path = _MONGOS_LOG_PATH if role == "mongos" else DEFAULT_LOG_PATH
+        made["systemLog"] = {"destination": "file", "path": path, "logAppend": True, **log}
     if replica_set:
         made["replication"] = {**(made.get("replication") or {}), "replSetName": replica_set}
+    if sharding:
+        made["sharding"] = {**(made.get("sharding") or {}), **sharding}
     _never_fork(made)
     return made
 

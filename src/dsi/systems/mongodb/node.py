@@ -17,12 +17,12 @@ from dsi.model import Problem
 from dsi.systems.mongodb import folders, mongod_config, old_options, process
 from dsi.systems.mongodb.client import Client, Document
 from dsi.systems.mongodb.log import SEARCHED_LINES, telling
+from dsi.systems.mongodb.plan import NodePlan
 from dsi.systems.mongodb.process import Files, NotStarted, Process
-from dsi.systems.mongodb.topology import NodePlan
 
 log = structlog.get_logger()
 
-MemberState = Literal["PRIMARY", "SECONDARY", "ARBITER", "STANDALONE", "NOT READY", "down"]
+MemberState = Literal["PRIMARY", "SECONDARY", "ARBITER", "STANDALONE", "MONGOS", "NOT READY", "down"]
 
 _HELLO_LIMIT_S = 2.0
 _AFTER_SIGKILL_MS = 10_000
@@ -39,7 +39,7 @@ class Rules:
 
 
 class Node:
-    """A mongod on a host.
+    """A mongod or mongos on a host.
 
     `local_address`: the host's own address where it shares this machine with others (127.0.N.M), else None.
     """
@@ -50,23 +50,27 @@ class Node:
         self.host = host
         self.process: Process | None = None
         self.config = mongod_config.whole(
-            plan.model.config_file, replica_set=plan.replica_set, local_address=local_address
+            plan.model.config_file,
+            role=plan.role,
+            replica_set=plan.replica_set,
+            sharding=plan.sharding,
+            local_address=local_address,
         )
         self._rules = rules
         self._address = mongod_config.asked_address(self.config, plan.address)
         self._client = Client(host, self._address, plan.port)
-        self._binary = f"{plan.mongo_dir}/bin/mongod"
+        self._binary = f"{plan.mongo_dir}/bin/{plan.program}"
         self.prefix = rules.prefix if plan.role != "configsvr" else ()
         """Config servers go without, as they did in the original: what is measured are the others."""
         self._known_version: old_options.Version | None = None
         self._log_path = mongod_config.log_path_of(self.config)
-        self._db_path = mongod_config.db_path_of(self.config)
+        self._db_path = plan.db_path
         self.journal = f"{plan.journal_dir.rstrip('/')}/mongod.{plan.port}" if plan.journal_dir else None
         """Where the journal lies if not in the data folder. Nodes of one host have a folder each."""
         self._files = Files(
             folder=posixpath.dirname(self._log_path) or ".",
-            name=f"mongod.{plan.port}",
-            lock=f"{self._db_path}/mongod.lock",
+            name=f"{plan.program}.{plan.port}",
+            lock=f"{self._db_path}/mongod.lock" if self._db_path else None,
         )
 
     # --- starting -------------------------------------------------------------------------------------------
@@ -89,16 +93,20 @@ class Node:
             CommandFailed: the host's shell says why; also where the data folder isn't one.
         """
         pid_path = mongod_config.pid_path_of(self.config)
-        needed = [self._db_path, self._files.folder, *([posixpath.dirname(pid_path) or "."] if pid_path else [])]
-        await folders.make(self.host, needed)
-        if clean_db_dir:
-            await folders.clean_data(self.host, self._db_path)
-        if self.journal is not None:
-            if clean_db_dir:
-                await folders.clean_journal(self.host, self.journal)
-            await folders.link_journal(self.host, self._db_path, self.journal)
+        needed = [self._db_path, self._files.folder, (posixpath.dirname(pid_path) or ".") if pid_path else None]
+        await folders.make(self.host, [folder for folder in needed if folder])
+        if self._db_path is not None:
+            await self._prepare_data(self._db_path, clean=clean_db_dir)
         if clean_logs:
-            await folders.clean_logs(self.host, self._log_path, self._db_path)
+            await folders.clean_logs(self.host, self._log_path, self._db_path or self._files.folder)
+
+    async def _prepare_data(self, db_path: str, *, clean: bool) -> None:
+        if clean:
+            await folders.clean_data(self.host, db_path)
+        if self.journal is not None:
+            if clean:
+                await folders.clean_journal(self.host, self.journal)
+            await folders.link_journal(self.host, db_path, self.journal)
 
     async def start(self) -> None:
         """Start the server, and return when it answers.
@@ -246,7 +254,13 @@ class Node:
         """Give what is kept of this node between two dsi processes."""
         running = self.process and {"pid": self.process.pid, "start": self.process.start}
         plan = self.plan.model.model_dump(include={"id", "public_ip", "private_ip", "config_file"})
-        return {"plan": plan, "host": self.host.name, "replica_set": self.plan.replica_set, "process": running}
+        return {
+            "plan": plan,
+            "role": self.plan.role,
+            "host": self.host.name,
+            "replica_set": self.plan.replica_set,
+            "process": running,
+        }
 
     async def attach(self, record: Mapping[str, Any]) -> bool:
         """Find the process that an earlier dsi has started; give whether it still runs."""
@@ -263,6 +277,8 @@ def state_of(hello: Document | None) -> MemberState:
     """Give what a node says that it is. `NOT READY`: it answers, and is no member of its set (yet)."""
     if hello is None:
         return "down"
+    if hello.get("msg") == "isdbgrid":
+        return "MONGOS"
     if "setName" not in hello and not hello.get("isreplicaset"):
         return "STANDALONE" if hello.get("isWritablePrimary") else "NOT READY"
     for key, state in _STATES.items():
