@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 from pymongo import AsyncMongoClient
 from pymongo.errors import AutoReconnect, OperationFailure
-from tests.integration.test_mongodb import Bed, bed_of
+from tests.integration.mongodb_bed import Bed, bed_of
 from tests.integration.work_directory import WorkDirectory, hosts
 
 from dsi.state import State

@@ -3,76 +3,20 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pymongo import AsyncMongoClient
 from pymongo.errors import AutoReconnect
+from tests.integration.mongodb_bed import CONFIG, Bed, bed_of, client, mongods, pids, until
 
-from dsi.config.models import Mapping, MongodbSetup, Node
+from dsi.config.models import Mapping
 from dsi.errors import ClusterError, CommandFailed, DsiError, InvalidCommand, Preflight
-from dsi.hosts import LocalHost, end_local_hosts, local_host, start_local_hosts
-from dsi.state import State
-from dsi.systems.mongodb import Deployment, embedded_mongod
-
-CONFIG: Mapping = {
-    "net": {"port": 27017, "bindIp": "0.0.0.0"},
-    "processManagement": {"fork": True},
-    "storage": {"dbPath": "data/dbs", "wiredTiger": {"engineConfig": {"cacheSizeGB": 0.25}}},
-    "systemLog": {"destination": "file", "path": "data/logs/mongod.log"},
-}
+from dsi.systems.mongodb import embedded_mongod
 
 pytestmark = pytest.mark.skipif(embedded_mongod() is None, reason="needs the extra `embedded`")
-
-
-class Bed:
-    """Local hosts in a work directory, and deployments on them."""
-
-    def __init__(self, folder: Path, hosts: dict[str, LocalHost], stack: AsyncExitStack) -> None:
-        self.state = State(folder)
-        self.hosts = hosts
-        self.addresses = list(hosts)
-        self._stack = stack
-
-    async def deployment(self, *topology: dict[str, Any], **fields: Any) -> Deployment:
-        """Give a deployment, closed at the end of the test."""
-        setup = MongodbSetup.model_validate({"topology": list(topology), **fields})
-        return await self._stack.enter_async_context(Deployment(setup, self._host_of, state=self.state))
-
-    def node(self, number: int, *, config: Mapping = CONFIG, **fields: Any) -> dict[str, Any]:
-        address = self.addresses[number]
-        return {"public_ip": address, "private_ip": address, "config_file": config, **fields}
-
-    def standalone(self, **fields: Any) -> dict[str, Any]:
-        return {"cluster_type": "standalone", "id": "alone", **self.node(0, **fields)}
-
-    def replica_set(self, **fields: Any) -> dict[str, Any]:
-        names = ("first", "second", "third")
-        return {
-            "id": "rs0",
-            "cluster_type": "replset",
-            "mongod": [self.node(number, id=name) for number, name in enumerate(names)],
-            **fields,
-        }
-
-    def _host_of(self, node: Node) -> LocalHost:
-        return self.hosts[node.public_ip]
-
-
-@asynccontextmanager
-async def bed_of(folder: Path, count: int) -> AsyncIterator[Bed]:
-    names = [f"mongod.{number}" for number in range(count)]
-    records = await start_local_hosts(names, folder / ".dsi" / "hosts", tied=True)
-    hosts = {record.address: local_host(record) for record in records}
-    try:
-        async with AsyncExitStack() as stack:
-            yield Bed(folder, hosts, stack)
-    finally:
-        await asyncio.gather(*(host.close() for host in hosts.values()))
-        await end_local_hosts(records)
 
 
 @pytest.fixture
@@ -87,30 +31,6 @@ async def three(tmp_path: Path) -> AsyncIterator[Bed]:
     """Three local hosts."""
     async with bed_of(tmp_path, 3) as made:
         yield made
-
-
-@asynccontextmanager
-async def client(deployment: Deployment) -> AsyncIterator[AsyncMongoClient[dict[str, Any]]]:
-    """Connect as any user would."""
-    place = ",".join(f"{node.plan.address}:{node.plan.port}" for node in deployment.nodes)
-    options = "?replicaSet=rs0" if len(deployment.nodes) > 1 else ""
-    async with AsyncMongoClient[dict[str, Any]](f"mongodb://{place}/{options}") as connected:
-        yield connected
-
-
-def pids(deployment: Deployment) -> dict[str, int]:
-    return {node.name: node.process.pid for node in deployment.nodes if node.process}
-
-
-async def mongods(host: LocalHost) -> str:
-    """Give the pids of the host's mongods: in its PID namespace there are only its own."""
-    return (await host.run("pgrep -x mongod", check=False)).stdout.strip()
-
-
-async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
-        while not await is_so():
-            await asyncio.sleep(0.01)
 
 
 # --- one server ---------------------------------------------------------------------------------------------------
@@ -230,8 +150,11 @@ async def test_a_server_that_dies_while_it_starts_is_named_with_the_end_of_its_l
 
 
 async def test_a_server_that_ends_with_status_0_has_not_started(bed: Bed) -> None:
-    error = await failing_start(bed, {**CONFIG, "replication": {"enableMajorityReadConcern": False}})
-    assert "ended with exit status 0 before it took a connection" in str(error)
+    deployment = await bed.deployment(bed.standalone())
+    await deployment.install()
+    await bed.hosts[bed.addresses[0]].run("ln -sfn /bin/true mongodb/bin/mongod")
+    with pytest.raises(ClusterError, match="ended with exit status 0 before it took a connection"):
+        await deployment.start()
 
 
 async def test_a_taken_port_is_an_error_that_says_who_has_it(bed: Bed) -> None:

@@ -55,7 +55,7 @@ def program(folder: Path, version: str) -> Path:
 async def install(
     host: LocalHost, state: State, archive: str | None = None, *, embedded: Path | None = None, server: bool = True
 ) -> None:
-    places = [Destination(host, "mongodb", archive, server=server)]
+    places = [Destination(host, "mongodb", archive, ("mongod",) if server else ())]
     await Installer(state, lambda: embedded).install(places)
 
 
@@ -140,7 +140,7 @@ async def test_a_url_is_fetched_once_for_all_hosts_and_all_runs(host: LocalHost,
     server, asked = await serve(archive.read_bytes())
     async with server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/linux/mongodb.tgz"
-        places = [Destination(host, folder, url, server=True) for folder in ("mongodb", "other")]
+        places = [Destination(host, folder, url, ("mongod",)) for folder in ("mongodb", "other")]
         await Installer(state).install(places)
         await host.run("rm -r other")
         await Installer(state).install(places)

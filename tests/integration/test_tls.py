@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from tests.integration.test_mongodb import CONFIG, Bed, bed_of
+from tests.integration.mongodb_bed import CONFIG, Bed, bed_of
 from tests.integration.work_directory import WorkDirectory, hosts
 
 from dsi.config.models import Mapping

@@ -78,6 +78,12 @@ class InfrastructureProvisioning(Section):
     local_post_provisioning: bool = False
     numactl_prefix: str | list[str] | None = None
 
+    @property
+    def server_prefix(self) -> tuple[str, ...]:
+        """`numactl_prefix` as words; an empty one is none, which is how an override takes a list's elements away."""
+        given = self.numactl_prefix or ""
+        return tuple(word for word in (given.split() if isinstance(given, str) else given) if word)
+
 
 # --- mongodb_setup --------------------------------------------------------------------------------
 
@@ -93,6 +99,7 @@ class Node(Section):
     mongo_dir: OptionalText = None
     mongodb_binary_archive: OptionalText = None
     journal_dir: OptionalText = None
+    use_journal_mnt: bool = True
     clean_logs: bool | None = None
     clean_db_dir: bool | None = None
 
@@ -113,13 +120,15 @@ class ReplicaSet(Section):
 
 
 class ShardedCluster(Section):
-    """Config servers, shards and mongos (brought up by a later version)."""
+    """Config servers, shards and mongos. `disable_balancer`: chunks stay where they are, so that runs are alike."""
 
     id: str | None = None
     cluster_type: Literal["sharded_cluster"]
     configsvr: list[Node] = []
     mongos: list[Node] = []
     shard: list[ReplicaSet] = []
+    configsvr_type: Literal["csrs"] = "csrs"
+    disable_balancer: bool = True
 
 
 class ShutdownOptions(Section):

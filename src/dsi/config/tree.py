@@ -120,6 +120,13 @@ class Tree:
             found = node.position or found
         return found
 
+    def is_written(self, path: str) -> bool:
+        """Tell whether the files have a value at this very path; references are not followed."""
+        node: Node | None = self.root
+        for part in split(path):
+            node = _child(node, part)
+        return node is not None
+
     def key_position(self, path: str) -> Position | None:
         """Give where the key itself was written, which is better for what is wrong with the key."""
         around, _, key = path.rpartition(".")

@@ -92,3 +92,10 @@ def find(stage: str, name: str) -> Path | None:
     """Give the file of a canned configuration; None where there is none of that name."""
     candidates = (folder / stage / f"{stage}.{name}.yml" for folder in canned_folders())
     return next((path for path in candidates if path.is_file()), None)
+
+
+def about(stage: str, name: str) -> str:
+    """Give what a canned configuration says of itself: its first line, if that is a comment."""
+    canned = find(stage, name)
+    first = canned.read_text().partition("\n")[0] if canned else ""
+    return first.removeprefix("#").strip() if first.startswith("#") else ""

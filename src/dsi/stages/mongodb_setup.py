@@ -4,10 +4,11 @@ import structlog
 
 from dsi.commands import Context
 from dsi.config import Tree
-from dsi.errors import DsiError
+from dsi.errors import ConfigError, DsiError
 from dsi.runner import run_hook
 from dsi.stages.hooks import hook
 from dsi.stages.session import Session
+from dsi.stages.validate import in_the_files
 
 log = structlog.get_logger()
 
@@ -26,7 +27,10 @@ async def mongodb_setup(session: Session) -> None:
     await deployment.stop()
     session.progress.step("installing mongod")
     with session.timeline.span("install"):
-        await deployment.install()
+        try:
+            await deployment.install()
+        except ConfigError as problem:
+            raise ConfigError(in_the_files(tree, problem.problems)) from problem
     await _run(session, "pre_cluster_start", tree, context)
     session.progress.step("starting the clusters")
     try:

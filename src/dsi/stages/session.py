@@ -127,6 +127,7 @@ class Session:
                 lambda node: inventory.at(node.public_ip, node.private_ip),
                 workload_clients=inventory.of_roles(["workload_client"]),
                 state=self.state,
+                prefix=config.provisioning(tree).server_prefix,
             )
             await self._deployment.attach()
         return self._deployment

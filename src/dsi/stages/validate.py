@@ -1,5 +1,6 @@
 """`dsi validate`: everything that can be checked without touching a host."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from dsi import config
@@ -25,11 +26,28 @@ def check(tree: Tree) -> list[Problem]:
         except InvalidCommand as problem:
             problems.append(located(tree, path, problem))
     topology = mongodb.Topology(config.mongodb_setup(tree, lenient=True))
-    problems += [
-        tree.problem(problem.path, problem.message, allowed=problem.allowed, warning=problem.warning)
-        for problem in topology.problems
-    ]
+    problems += in_the_files(tree, topology.problems)
     return sorted([*problems, *_not_yet(tree)], key=_place)
+
+
+def in_the_files(tree: Tree, problems: Iterable[Problem]) -> list[Problem]:
+    """Say where in the files problems stand that are known by their paths; what several nodes share is said once."""
+    return config.once(
+        tree.problem(
+            _where_written(tree, problem.path), problem.message, allowed=problem.allowed, warning=problem.warning
+        )
+        for problem in problems
+    )
+
+
+def _where_written(tree: Tree, path: str) -> str:
+    """Give the path at which an option of a node was written: most stand in the configuration of all nodes."""
+    node, of_a_node, option = path.partition(".config_file.")
+    if not of_a_node or tree.is_written(path):
+        return path
+    kind = next((kind for kind in ("mongos", "configsvr") if node.split(".")[-2] == kind), "mongod")
+    general = f"mongodb_setup.{kind}_config_file.{option}"
+    return general if tree.is_written(general) else path
 
 
 def _place(problem: Problem) -> tuple[bool, str, int, int]:
@@ -81,9 +99,6 @@ def _not_yet(tree: Tree) -> list[Problem]:
     if settings.provider not in PROVISIONERS:
         path = "infrastructure_provisioning.provider"
         found.append(tree.problem(path, f"{settings.provider} is not supported yet", allowed=sorted(PROVISIONERS)))
-    if settings.numactl_prefix:
-        path = "infrastructure_provisioning.numactl_prefix"
-        found.append(tree.problem(path, "is not supported yet: mongod runs without it", warning=True))
     if tests:
         message = "results are not parsed and collections not validated yet: `type` and `validate` are passed over"
         found.append(tree.problem("test_control.run", message, warning=True))

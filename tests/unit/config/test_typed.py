@@ -193,3 +193,20 @@ def test_a_lenient_reader_gets_what_is_known_and_right(load: Load) -> None:
     assert provisioning.tfvars.mongod_count == 3
     assert provisioning.tfvars.workload_instance_count == 1
     assert [host.public_ip for host in provisioning.hosts.mongod] == ["a", "${mongodb_setup.out.x}"]
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("numactl --interleave=all  --cpunodebind=1", ("numactl", "--interleave=all", "--cpunodebind=1")),
+        ("[numactl, --interleave=all]", ("numactl", "--interleave=all")),
+        ('["", ""]', ()),
+        ('""', ()),
+        ("null", ()),
+    ],
+)
+def test_what_is_put_before_the_servers_is_text_or_a_list_and_empty_is_none(
+    load: Load, written: str, words: tuple[str, ...]
+) -> None:
+    tree = load(infrastructure_provisioning=f"numactl_prefix: {written}")
+    assert config.provisioning(tree).server_prefix == words

@@ -58,3 +58,23 @@ def test_connection_strings_have_the_user_percent_encoded() -> None:
     assert found["hosts"] == "10.0.0.1:27017"
     known = parse_uri(found["mongodb_url"])
     assert (known["username"], known["password"]) == ("a@b", "p:/?#[]@$%${x}")
+
+
+def test_a_sharded_cluster_is_reached_by_its_mongos_and_its_shards_have_the_primaries() -> None:
+    cluster = {
+        "cluster_type": "sharded_cluster",
+        "configsvr": [NODES[0]],
+        "mongos": [{**NODES[0], "config_file": {"net": {"port": 27016}}}, {**NODES[1], "config_file": {}}],
+        "shard": [{"mongod": NODES[1:]}, {"mongod": [NODES[0]]}],
+    }
+    found = meta(MongodbSetup.model_validate({"topology": [cluster]}))
+    assert found["mongodb_url"] == "mongodb://10.0.0.1:27016,10.0.0.2:27017/"
+    assert (found["hosts"], found["hostname"], found["port"]) == ("10.0.0.1:27016,10.0.0.2:27017", "10.0.0.1", 27016)
+    assert (found["is_sharded"], found["is_replset"]) == (True, False)
+    assert found["primaries"] == ["10.0.0.2:27017", "10.0.0.1:27017"]
+    assert found["secondaries"] == ["10.0.0.3:27017"]
+    assert found["net"] == {"port": 27016}
+
+
+def test_a_sharded_cluster_without_nodes_has_nothing_to_know_and_is_no_crash() -> None:
+    assert meta(MongodbSetup.model_validate({"topology": [{"cluster_type": "sharded_cluster"}]})) == {}

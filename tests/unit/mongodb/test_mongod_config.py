@@ -64,6 +64,21 @@ def test_the_replica_sets_name_is_the_clusters_id_whatever_the_file_says() -> No
     assert made["replication"] == {"replSetName": "rs0", "oplogSizeMB": 100}
 
 
+def test_a_mongos_has_no_data_and_knows_its_config_servers() -> None:
+    made = mongod_config.whole(
+        {"net": {"port": 27016}, "processManagement": {"fork": True}, "sharding": {"configDB": "old/h:1"}},
+        role="mongos",
+        replica_set=None,
+        sharding={"configDB": "configSvrRS/h:27017"},
+        local_address=None,
+    )
+    assert made == {
+        "net": {"port": 27016},
+        "sharding": {"configDB": "configSvrRS/h:27017"},
+        "systemLog": {"destination": "file", "path": "data/logs/mongos.log", "logAppend": True},
+    }
+
+
 def test_the_users_mapping_is_left_as_it_is() -> None:
     config = {"net": {"bindIp": "0.0.0.0"}, "processManagement": {"fork": True}}
     before = json.dumps(config)
@@ -106,6 +121,6 @@ def test_a_key_file_turns_authorization_on_and_leaves_other_options_of_security(
     assert made["security"] == {"keyFile": "k", "authorization": "enabled", "javascriptEnabled": False}
 
 
-def test_what_a_later_version_sets_up_is_named() -> None:
-    assert list(mongod_config.unsupported({"sharding": {"clusterRole": "shardsvr"}})) == ["sharding.clusterRole"]
-    assert list(mongod_config.unsupported({"net": {"tls": {"mode": "requireTLS"}}})) == []
+def test_a_mongos_gets_the_key_file_without_authorization_which_it_has_no_option_for() -> None:
+    made = mongod_config.whole({}, role="mongos", replica_set=None, local_address=None, key_file="k")
+    assert made["security"] == {"keyFile": "k"}

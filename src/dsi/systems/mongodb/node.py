@@ -2,6 +2,7 @@
 
 import asyncio
 import posixpath
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,16 +13,17 @@ from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError, Server
 from dsi.config.models import SetupTimeouts, ShutdownOptions
 from dsi.errors import ClusterError, Preflight
 from dsi.hosts.base import Host
-from dsi.systems.mongodb import certificate, folders, mongod_config, process
+from dsi.model import Problem
+from dsi.systems.mongodb import certificate, folders, mongod_config, old_options, process
 from dsi.systems.mongodb.access import Access
 from dsi.systems.mongodb.client import Client, Document
 from dsi.systems.mongodb.log import SEARCHED_LINES, telling
+from dsi.systems.mongodb.plan import NodePlan
 from dsi.systems.mongodb.process import Files, NotStarted, Process
-from dsi.systems.mongodb.topology import NodePlan
 
 log = structlog.get_logger()
 
-MemberState = Literal["PRIMARY", "SECONDARY", "ARBITER", "STANDALONE", "NOT READY", "down"]
+MemberState = Literal["PRIMARY", "SECONDARY", "ARBITER", "STANDALONE", "MONGOS", "NOT READY", "down"]
 
 _HELLO_LIMIT_S = 2.0
 _AFTER_SIGKILL_MS = 10_000
@@ -30,14 +32,15 @@ _AFTER_SIGKILL_MS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How long a node may take, and what its shutdown command is told."""
+    """How long a node may take, what its shutdown command is told, and what is put before its program (numactl)."""
 
     timeouts: SetupTimeouts
     shutdown_options: ShutdownOptions
+    prefix: tuple[str, ...] = ()
 
 
 class Node:
-    """A mongod on a host.
+    """A mongod or mongos on a host.
 
     `access`: how it is to be asked once it was started anew. `local_address`: the host's own address where it shares
     this machine with others (127.0.N.M), else None.
@@ -50,7 +53,9 @@ class Node:
         self.process: Process | None = None
         self.config = mongod_config.whole(
             plan.model.config_file,
+            role=plan.role,
             replica_set=plan.replica_set,
+            sharding=plan.sharding,
             local_address=local_address,
             key_file=key_file(plan.port) if access.key else None,
         )
@@ -58,15 +63,32 @@ class Node:
         self._access = access
         self._address = mongod_config.asked_address(self.config, plan.address)
         self._client = Client(host, self._address, plan.port, access)
+        self._binary = f"{plan.mongo_dir}/bin/{plan.program}"
+        self.prefix = rules.prefix if plan.role != "configsvr" else ()
+        """Config servers go without, as they did in the original: what is measured are the others."""
+        self._known_version: old_options.Version | None = None
         self._log_path = mongod_config.log_path_of(self.config)
-        self._db_path = mongod_config.db_path_of(self.config)
+        self._db_path = plan.db_path
+        self.journal = f"{plan.journal_dir.rstrip('/')}/mongod.{plan.port}" if plan.journal_dir else None
+        """Where the journal lies if not in the data folder. Nodes of one host have a folder each."""
         self._files = Files(
             folder=posixpath.dirname(self._log_path) or ".",
-            name=f"mongod.{plan.port}",
-            lock=f"{self._db_path}/mongod.lock",
+            name=f"{plan.program}.{plan.port}",
+            lock=f"{self._db_path}/mongod.lock" if self._db_path else None,
         )
 
     # --- starting -------------------------------------------------------------------------------------------
+
+    async def refused_options(self) -> list[Problem]:
+        """Give what this server's version refuses of its configuration, in the user's own words."""
+        return old_options.refused(self.config, await self._version(), path=f"{self.plan.path}.config_file")
+
+    async def _version(self) -> old_options.Version | None:
+        """Ask the binary for its version, once, and only if its configuration makes that matter."""
+        if self._known_version is None and old_options.has_any(self.config):
+            said = await self.host.run(f"{shlex.quote(self._binary)} --version")
+            self._known_version = old_options.version_of(said.stdout)
+        return self._known_version
 
     async def prepare(self, *, clean_logs: bool, clean_db_dir: bool) -> None:
         """Make the folders that the server needs, and delete what is to be deleted. The node must not run.
@@ -75,12 +97,20 @@ class Node:
             CommandFailed: the host's shell says why; also where the data folder isn't one.
         """
         pid_path = mongod_config.pid_path_of(self.config)
-        needed = [self._db_path, self._files.folder, *([posixpath.dirname(pid_path) or "."] if pid_path else [])]
-        await folders.make(self.host, needed)
-        if clean_db_dir:
-            await folders.clean_data(self.host, self._db_path)
+        needed = [self._db_path, self._files.folder, (posixpath.dirname(pid_path) or ".") if pid_path else None]
+        await folders.make(self.host, [folder for folder in needed if folder])
+        if self._db_path is not None:
+            await self._prepare_data(self._db_path, clean=clean_db_dir)
         if clean_logs:
-            await folders.clean_logs(self.host, self._log_path, self._db_path)
+            await folders.clean_logs(self.host, self._log_path, self._db_path or self._files.folder)
+
+    async def _prepare_data(self, db_path: str, *, clean: bool) -> None:
+        if clean:
+            await folders.clean_data(self.host, db_path)
+        if self.journal is not None:
+            if clean:
+                await folders.clean_journal(self.host, self.journal)
+            await folders.link_journal(self.host, db_path, self.journal)
 
     async def start(self) -> None:
         """Start the server, and return when it answers.
@@ -92,9 +122,10 @@ class Node:
         """
         self._access.insist()
         config_path = f"{self._files.folder}/{self._files.name}.conf"
-        await self.host.write_file(config_path, mongod_config.as_file(self.config), mode=0o600)
+        config = old_options.for_server(self.config, await self._version())
+        await self.host.write_file(config_path, mongod_config.as_file(config), mode=0o600)
         await self._let_in()
-        command = [f"{self.plan.mongo_dir}/bin/mongod", "--config", config_path]
+        command = [*self.prefix, self._binary, "--config", config_path]
         launched = await process.launch(
             self.host,
             command,
@@ -258,6 +289,7 @@ class Node:
         asked_with = self._client.access if self.process else self._access
         return {
             "plan": plan,
+            "role": self.plan.role,
             "host": self.host.name,
             "replica_set": self.plan.replica_set,
             **asked_with.record(),
@@ -285,6 +317,8 @@ def state_of(hello: Document | None) -> MemberState:
     """Give what a node says that it is. `NOT READY`: it answers, and is no member of its set (yet)."""
     if hello is None:
         return "down"
+    if hello.get("msg") == "isdbgrid":
+        return "MONGOS"
     if "setName" not in hello and not hello.get("isreplicaset"):
         return "STANDALONE" if hello.get("isWritablePrimary") else "NOT READY"
     for key, state in _STATES.items():

@@ -92,7 +92,7 @@ _FIND = r"""
 lock=$1 pid_file=$2 pid=$3 start=$4
 if [ -z "$pid" ]; then read -r pid start < "$pid_file" || :; fi
 [ -n "$pid" ] && runs "$pid" "$start" || { echo gone; exit; }
-read -r locked < "$lock" || :
+[ -z "$lock" ] || read -r locked < "$lock" || :
 if [ "${locked:-$pid}" = "$pid" ]; then echo "up $pid $start"; else echo "other $pid $locked"; fi
 """
 
@@ -118,11 +118,14 @@ class NotStarted:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Where the process of a node leaves its traces: `FOLDER/NAME.pid`, `.exit`, `.out`; `lock` is its mongod.lock."""
+    """Where the process of a node leaves its traces: `FOLDER/NAME.pid`, `.exit`, `.out`; `lock` is its mongod.lock.
+
+    A mongos has no `lock`: its pid and start time must do.
+    """
 
     folder: str
     name: str
-    lock: str
+    lock: str | None
 
     @property
     def pid(self) -> str:
@@ -174,7 +177,7 @@ async def find(host: Host, files: Files, process: Process | None) -> Process | N
     """
     known = ("", "") if process is None else (process.pid, process.start)
     try:
-        done = await host.run(_text(_FIND, files.lock, files.pid, *known))
+        done = await host.run(_text(_FIND, files.lock or "", files.pid, *known))
     except CommandFailed:
         return None
     word, *numbers = done.stdout.split()

@@ -13,8 +13,10 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from dsi.clock import SYSTEM
 from dsi.errors import ClusterError
+from dsi.systems.mongodb.cluster import Cluster
 from dsi.systems.mongodb.node import MemberState, Node, state_of
-from dsi.systems.mongodb.topology import ClusterPlan, can_be_primary, favourites
+from dsi.systems.mongodb.plan import ClusterPlan
+from dsi.systems.mongodb.topology import can_be_primary, favourites
 from dsi.systems.mongodb.waiting import until
 
 log = structlog.get_logger()
@@ -34,6 +36,8 @@ _LAST_WORD_S = 0.5
 
 class ReplicaSet:
     """Some nodes that hold the same data."""
+
+    start_order: Sequence[Sequence[Cluster]] = ()
 
     def __init__(self, plan: ClusterPlan, nodes: Sequence[Node]) -> None:
         self.plan = plan

@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 
 from dsi.errors import ClusterError
+from dsi.systems.mongodb.cluster import Cluster
 from dsi.systems.mongodb.node import Node, state_of
-from dsi.systems.mongodb.topology import ClusterPlan
+from dsi.systems.mongodb.plan import ClusterPlan
 from dsi.systems.mongodb.waiting import until
 
 
 class Standalone:
     """One node by itself."""
+
+    start_order: Sequence[Sequence[Cluster]] = ()
 
     def __init__(self, plan: ClusterPlan, node: Node) -> None:
         self.plan = plan

@@ -3,77 +3,31 @@
 Pure: it looks at what the user wrote and touches no host.
 """
 
+import itertools
 import posixpath
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from dsi.config import models
 from dsi.errors import ConfigError, InvalidCommand
 from dsi.model import Problem, Role
 from dsi.suggest import did_you_mean
-from dsi.systems.mongodb import mongod_config
+from dsi.systems.mongodb import mongod_config, old_options
+from dsi.systems.mongodb.plan import ClusterPlan, NodePlan
 from dsi.systems.mongodb.tls import old_spellings
 
 MAX_MEMBERS = 50
 MAX_VOTING_MEMBERS = 7
 """https://www.mongodb.com/docs/manual/reference/limits/#replica-sets"""
 
+CONFIG_SET = "configSvrRS"
+"""What the original calls the replica set of the config servers."""
+
 _FAVOURED = {"priority": 2}
 """What the first member of a replica set has, unless its `rs_conf_member` says otherwise: runs are alike when the same
 member is primary in all of them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodePlan:
-    """One server process as the user wants it.
-
-    `name` is its `id`, or `CLUSTER.INDEX` where it has none. `address` is where the hosts find each other.
-    `model` is what the user wrote, `path` where.
-    """
-
-    name: str
-    id: str | None
-    role: Role
-    model: models.Node
-    path: str
-    mongo_dir: str
-    archive: str | None
-    replica_set: str | None = None
-    member: Mapping[str, Any] | None = None
-
-    @property
-    def address(self) -> str:
-        """`private_ip`; `public_ip` stands for it where that is missing."""
-        return self.model.private_ip or self.model.public_ip
-
-    @property
-    def port(self) -> int:
-        """`net.port` of its configuration."""
-        return mongod_config.port_of(self.model.config_file)
-
-    @property
-    def label(self) -> str:
-        """What it is called in errors: `primary (10.0.0.11:27017)`."""
-        return f"{self.name} ({self.address}:{self.port})"
-
-    @property
-    def machine(self) -> tuple[str, str]:
-        """Nodes with the same machine share a host."""
-        return (self.model.public_ip, self.address)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterPlan:
-    """One entry of the topology. `replica_set` is the set's name, None for a standalone."""
-
-    name: str
-    id: str | None
-    path: str
-    nodes: tuple[NodePlan, ...]
-    replica_set: str | None = None
-    rs_conf: Mapping[str, Any] | None = None
 
 
 class Topology:
@@ -83,7 +37,8 @@ class Topology:
         self.clusters = tuple(_clusters(setup))
         self.nodes = tuple(node for cluster in self.clusters for node in cluster.nodes)
         self.problems = (
-            *_unsupported(setup), *_clashes(self.nodes), *_wrong_sets(self.clusters), *_passed_over(setup, self.nodes),
+            *_unsupported(setup, self.clusters), *_clashes(self.nodes), *_wrong_sets(self.clusters),
+            *_missing_parts(self.clusters), *_passed_over(self.nodes), *_old_options(self.nodes),
             *_wrong_security(setup, self.nodes),
         )  # fmt: skip
 
@@ -101,9 +56,10 @@ class Topology:
         """Give the nodes that each id stands for; a replica set without an id goes by its name (`rs0`)."""
         found: dict[str, tuple[NodePlan, ...]] = {}
         for cluster in self.clusters:
-            called = cluster.id or cluster.replica_set
-            if called:
-                found[called] = cluster.nodes
+            for part in (cluster, *cluster.shards):
+                called = part.id or part.replica_set
+                if called:
+                    found[called] = part.nodes
             found |= {node.id: (node,) for node in cluster.nodes if node.id}
         return found
 
@@ -130,7 +86,7 @@ class Topology:
 
 
 def _clusters(setup: models.MongodbSetup) -> Iterator[ClusterPlan]:
-    unnamed_sets = 0
+    unnamed = (f"rs{number}" for number in itertools.count())
     for index, cluster in enumerate(setup.topology):
         path = f"mongodb_setup.topology.{index}"
         if isinstance(cluster, models.Standalone):
@@ -138,12 +94,18 @@ def _clusters(setup: models.MongodbSetup) -> Iterator[ClusterPlan]:
             node = _node(setup, cluster, name=name, path=path)
             yield ClusterPlan(name=name, id=cluster.id, path=path, nodes=(node,))
         elif isinstance(cluster, models.ReplicaSet):
-            name = cluster.id or f"rs{unnamed_sets}"
-            unnamed_sets += not cluster.id
-            yield _replica_set(setup, cluster, name, path)
+            yield _replica_set(setup, cluster, cluster.id or next(unnamed), path)
+        else:
+            yield _sharded_cluster(setup, cluster, cluster.id or f"sharded.{index}", path, unnamed)
 
 
-def _replica_set(setup: models.MongodbSetup, cluster: models.ReplicaSet, name: str, path: str) -> ClusterPlan:
+def _replica_set(
+    setup: models.MongodbSetup,
+    cluster: models.ReplicaSet,
+    name: str,
+    path: str,
+    sharding: Mapping[str, str] = MappingProxyType({}),
+) -> ClusterPlan:
     nodes = tuple(
         _node(
             setup,
@@ -152,10 +114,63 @@ def _replica_set(setup: models.MongodbSetup, cluster: models.ReplicaSet, name: s
             path=f"{path}.mongod.{index}",
             replica_set=name,
             member=_member(node, index),
+            sharding=sharding,
         )
         for index, node in enumerate(cluster.mongod)
     )
     return ClusterPlan(name=name, id=cluster.id, path=path, nodes=nodes, replica_set=name, rs_conf=cluster.rs_conf)
+
+
+def _sharded_cluster(
+    setup: models.MongodbSetup, cluster: models.ShardedCluster, name: str, path: str, unnamed: Iterator[str]
+) -> ClusterPlan:
+    config_set = _config_set(setup, cluster, name, path)
+    shards = tuple(
+        _replica_set(setup, shard, shard.id or next(unnamed), f"{path}.shard.{index}", {"clusterRole": "shardsvr"})
+        for index, shard in enumerate(cluster.shard)
+    )
+    config_db = f"{CONFIG_SET}/{','.join(f'{node.address}:{node.port}' for node in config_set.nodes)}"
+    routers = tuple(
+        _node(
+            setup,
+            node,
+            role="mongos",
+            name=node.id or f"{name}.mongos.{index}",
+            path=f"{path}.mongos.{index}",
+            sharding={"configDB": config_db},
+        )
+        for index, node in enumerate(cluster.mongos)
+    )
+    return ClusterPlan(
+        name=name,
+        id=cluster.id,
+        path=path,
+        nodes=(*config_set.nodes, *(node for shard in shards for node in shard.nodes), *routers),
+        config_set=config_set,
+        shards=shards,
+        routers=routers,
+        disable_balancer=cluster.disable_balancer,
+    )
+
+
+def _config_set(setup: models.MongodbSetup, cluster: models.ShardedCluster, name: str, path: str) -> ClusterPlan:
+    nodes = tuple(
+        _node(
+            setup,
+            node,
+            role="configsvr",
+            name=node.id or f"{name}.configsvr.{index}",
+            path=f"{path}.configsvr.{index}",
+            replica_set=CONFIG_SET,
+            member=_member(node, index),
+            sharding={"clusterRole": "configsvr"},
+        )
+        for index, node in enumerate(cluster.configsvr)
+    )
+    rs_conf = {**setup.rs_conf, "configsvr": True}
+    return ClusterPlan(
+        name=f"{name}.configsvr", id=None, path=path, nodes=nodes, replica_set=CONFIG_SET, rs_conf=rs_conf
+    )
 
 
 def _node(
@@ -164,19 +179,25 @@ def _node(
     *,
     name: str,
     path: str,
+    role: Role = "mongod",
     replica_set: str | None = None,
     member: Mapping[str, Any] | None = None,
+    sharding: Mapping[str, str] = MappingProxyType({}),
 ) -> NodePlan:
+    # As in the original, the general one is for what holds the data alone.
+    journal_dir = node.journal_dir or (setup.journal_dir if role == "mongod" else None)
     return NodePlan(
         name=name,
         id=node.id,
-        role="mongod",
+        role=role,
         model=node,
         path=path,
         mongo_dir=node.mongo_dir or setup.mongo_dir,
         archive=node.mongodb_binary_archive or setup.mongodb_binary_archive or None,
+        journal_dir=journal_dir if node.use_journal_mnt and role != "mongos" else None,
         replica_set=replica_set,
         member=member,
+        sharding=sharding,
     )
 
 
@@ -192,30 +213,13 @@ def _member(node: models.Node, index: int) -> dict[str, Any]:
 # --- what can't be ------------------------------------------------------------------------------------------
 
 
-def _unsupported(setup: models.MongodbSetup) -> Iterator[Problem]:
-    for index, cluster in enumerate(setup.topology):
-        if isinstance(cluster, models.ShardedCluster):
-            yield Problem(
-                path=f"mongodb_setup.topology.{index}.cluster_type",
-                message="sharded clusters are not brought up by this version of dsi yet",
-                allowed=("standalone", "replset"),
-            )
-    for index, cluster in enumerate(setup.topology):
-        yield from _unsupported_options(f"mongodb_setup.topology.{index}", cluster)
-
-
-def _unsupported_options(path: str, cluster: object) -> Iterator[Problem]:
-    nodes: list[tuple[str, models.Node]] = []
-    if isinstance(cluster, models.Standalone):
-        nodes = [(path, cluster)]
-    elif isinstance(cluster, models.ReplicaSet):
-        nodes = [(f"{path}.mongod.{index}", node) for index, node in enumerate(cluster.mongod)]
-    for where, node in nodes:
-        for option in mongod_config.unsupported(node.config_file):
-            yield Problem(
-                path=f"{where}.config_file.{option}",
-                message="is not supported by this version of dsi yet: leave it out",
-            )
+def _unsupported(setup: models.MongodbSetup, clusters: Sequence[ClusterPlan]) -> Iterator[Problem]:
+    if setup.authentication.enabled and any(cluster.is_sharded for cluster in clusters):
+        yield Problem(
+            path="mongodb_setup.authentication.enabled",
+            message="authentication of sharded clusters is not supported yet: "
+            "write mongodb_setup.authentication.enabled: false",
+        )
 
 
 def _clashes(nodes: Sequence[NodePlan]) -> Iterator[Problem]:
@@ -227,18 +231,22 @@ def _clashes(nodes: Sequence[NodePlan]) -> Iterator[Problem]:
         first = ports.setdefault((node.machine, node.port), node)
         if first is not node:
             yield _clash(node, first, f"net.port {node.port}", "give one of them another net.port")
-        folder = posixpath.normpath(mongod_config.db_path_of(node.model.config_file))
-        first = folders.setdefault((node.machine, folder), node)
-        if first is not node:
-            yield _clash(node, first, f"storage.dbPath {folder}", "give one of them another storage.dbPath")
+        if node.db_path is not None:
+            yield from _clashing_data(node, posixpath.normpath(node.db_path), folders)
         first = archives.setdefault((node.machine, node.mongo_dir), node)
         if first.archive != node.archive:
             yield _clash(node, first, f"mongo_dir {node.mongo_dir}, but not the archive", "give one another mongo_dir")
-        if mongod_config.is_dangerous(folder):
-            yield Problem(
-                path=f"{node.path}.config_file.storage.dbPath",
-                message=f"{folder} is no folder for data alone, and clean_db_dir would empty it: name one below it",
-            )
+
+
+def _clashing_data(node: NodePlan, folder: str, folders: dict[tuple[object, ...], NodePlan]) -> Iterator[Problem]:
+    first = folders.setdefault((node.machine, folder), node)
+    if first is not node:
+        yield _clash(node, first, f"storage.dbPath {folder}", "give one of them another storage.dbPath")
+    if mongod_config.is_dangerous(folder):
+        yield Problem(
+            path=f"{node.path}.config_file.storage.dbPath",
+            message=f"{folder} is no folder for data alone, and clean_db_dir would empty it: name one below it",
+        )
 
 
 def _clash(node: NodePlan, first: NodePlan, shared: str, remedy: str) -> Problem:
@@ -246,27 +254,39 @@ def _clash(node: NodePlan, first: NodePlan, shared: str, remedy: str) -> Problem
 
 
 def _wrong_sets(clusters: Sequence[ClusterPlan]) -> Iterator[Problem]:
-    names = Counter(cluster.name for cluster in clusters)
+    called = [part for cluster in clusters for part in (cluster, *cluster.shards)]
+    names = Counter(part.name for part in called)
+    for part in called:
+        if names[part.name] > 1:
+            yield Problem(path=part.path, message=f"several clusters are called {part.name}: give each its own id")
+        yield from _wrong_members(part, f"{part.path}.mongod")
+        if part.config_set is not None:
+            yield from _wrong_members(part.config_set, f"{part.path}.configsvr")
+
+
+def _wrong_members(replica_set: ClusterPlan, path: str) -> Iterator[Problem]:
+    members = [node.member for node in replica_set.nodes if node.member is not None and replica_set.replica_set]
+    voting = [member for member in members if member.get("votes", 1)]
+    if len(members) > MAX_MEMBERS or len(voting) > MAX_VOTING_MEMBERS:
+        yield Problem(
+            path=path,
+            message=f"{len(members)} members, {len(voting)} of them voting: MongoDB allows {MAX_MEMBERS} and "
+            f"{MAX_VOTING_MEMBERS}; give the others rs_conf_member: {{votes: 0, priority: 0}}",
+        )
+    if members and not any(can_be_primary(member) for member in members):
+        yield Problem(path=path, message="no member can be primary: give one a priority above 0")
+
+
+def _missing_parts(clusters: Sequence[ClusterPlan]) -> Iterator[Problem]:
     for cluster in clusters:
-        if names[cluster.name] > 1:
-            yield Problem(
-                path=cluster.path, message=f"several clusters are called {cluster.name}: give each its own id"
-            )
-        members = [node.member for node in cluster.nodes if node.member is not None]
-        voting = [member for member in members if member.get("votes", 1)]
-        if len(members) > MAX_MEMBERS or len(voting) > MAX_VOTING_MEMBERS:
-            yield Problem(
-                path=f"{cluster.path}.mongod",
-                message=f"{len(members)} members, {len(voting)} of them voting: MongoDB allows {MAX_MEMBERS} and "
-                f"{MAX_VOTING_MEMBERS}; give the others rs_conf_member: {{votes: 0, priority: 0}}",
-            )
-        if members and not any(can_be_primary(member) for member in members):
-            yield Problem(
-                path=f"{cluster.path}.mongod", message="no member can be primary: give one a priority above 0"
-            )
+        if cluster.config_set is None:
+            continue
+        parts = {"configsvr": cluster.config_set.nodes, "mongos": cluster.routers, "shard": cluster.shards}
+        for missing in (name for name, there in parts.items() if not there):
+            yield Problem(path=cluster.path, message=f"a sharded cluster needs at least one {missing}")
 
 
-def _passed_over(setup: models.MongodbSetup, nodes: Sequence[NodePlan]) -> Iterator[Problem]:
+def _passed_over(nodes: Sequence[NodePlan]) -> Iterator[Problem]:
     """Warn of what somebody wrote that does not come true."""
     for node in nodes:
         for old, new in old_spellings(node.model.config_file.get("net") or {}):
@@ -280,9 +300,18 @@ def _passed_over(setup: models.MongodbSetup, nodes: Sequence[NodePlan]) -> Itera
                 message=f'the replica set is called "{node.replica_set}", by its id; "{name}" is passed over',
                 warning=True,
             )
-    if setup.journal_dir or any(node.model.journal_dir for node in nodes):
-        message = "is not supported yet: the journal stays in the data folder"
-        yield Problem(path="mongodb_setup.journal_dir", message=message, warning=True)
+
+
+def _old_options(nodes: Sequence[NodePlan]) -> Iterator[Problem]:
+    for node in nodes:
+        config = mongod_config.whole(
+            node.model.config_file,
+            role=node.role,
+            replica_set=node.replica_set,
+            sharding=node.sharding,
+            local_address=None,
+        )
+        yield from old_options.doubts(config, path=f"{node.path}.config_file")
 
 
 def _wrong_security(setup: models.MongodbSetup, nodes: Sequence[NodePlan]) -> Iterator[Problem]:
