@@ -163,6 +163,10 @@ def _describe(location: Sequence[int | str], error: Any, known: Sequence[str]) -
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         message = f"no such key{did_you_mean(str(location[-1]), known)}"
+    elif error["type"] == "literal_error":
+        words = [word.strip("' ") for word in error["ctx"]["expected"].replace(" or ", ",").split(",")]
+        near = did_you_mean(str(error["input"]), words)
+        message = f'there is no "{error["input"]}"{near}; it is one of {", ".join(words)}'
     elif error["type"] == "missing":
         message = "is missing"
     elif error["type"] == "model_type":

@@ -5,7 +5,7 @@ from dsi.errors import InvalidCommand
 from dsi.model import Role
 
 COUNTS: dict[Role, int] = {"mongod": 3, "workload_client": 1}
-SCOPE = Scope(ids=frozenset({"rs0", "primary"}), counts=COUNTS)
+SCOPE = Scope(ids=frozenset({"rs0", "primary"}), replica_sets=frozenset({"rs0"}), counts=COUNTS)
 
 
 def refusal(raw: object, scope: Scope = SCOPE) -> InvalidCommand:
@@ -33,6 +33,8 @@ def refusal(raw: object, scope: Scope = SCOPE) -> InvalidCommand:
         {"restart_mongodb": {"clean_logs": True, "clean_db_dir": False}},
         {"restart_mongodb": None},
         {"restart_mongodb": {"nodes": ["rs0"]}},
+        {"restart_mongodb": {"nodes": ["rs0:primary", "rs0:secondaries", "primary"], "mode": "crash"}},
+        {"restart_mongodb": {"mode": "rolling", "clean_logs": True}},
     ],
 )
 def test_every_specified_form_is_a_command(raw: object) -> None:
@@ -74,6 +76,12 @@ def test_an_unknown_verb_answers_exactly_what_level_1_fixes_and_the_log_gets_mor
         ({"restart_mongodb": True}, "restart_mongodb: takes a mapping, not true or false"),
         ({"restart_mongodb": {"nodes": ["rs1"]}}, 'did you mean "rs0"?'),
         ({"restart_mongodb": {"nodes": ["rs0"], "clean_db_dir": True}}, "is refused"),
+        ({"restart_mongodb": {"nodes": ["rs1:primary"]}}, 'has the id "rs1" (did you mean "rs0"?)'),
+        ({"restart_mongodb": {"nodes": ["rs0:primry"]}}, 'no role "primry" (did you mean "rs0:primary"?)'),
+        ({"restart_mongodb": {"nodes": ["primary:primary"]}}, '"primary" is no replica set'),
+        ({"restart_mongodb": {"mode": "roling"}}, 'mode: there is no "roling" (did you mean "rolling"?)'),
+        ({"restart_mongodb": {"mode": "crash", "clean_db_dir": True}}, "nothing to recover"),
+        ({"restart_mongodb": {"mode": "rolling", "clean_db_dir": True}}, "is refused"),
         ({"network_delays": {"delay_ms": 5}}, "not supported yet"),
         ({"on_mongod": {"network_delays": {}}}, "not supported yet"),
     ],

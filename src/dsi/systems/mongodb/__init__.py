@@ -4,7 +4,8 @@
 the outside in: `deployment`, `cluster` (`standalone`, `replica_set`), `node`, `process`; `topology`, `mongod_config`
 and `meta` are pure; `install` and `archive` bring the binaries; `client` asks servers, as `access` says;
 `credentials` are the work directory's, `users` has them made in clusters; `tls` knows
-what clients need for TLS, `certificate` looks at a server's, `tls_material` makes some; `folders` cleans.
+what clients need for TLS, `certificate` looks at a server's, `tls_material` makes some; `folders` cleans; `selection`
+says which nodes are meant, `rolling` restarts them one by one.
 """
 
 from dsi.systems.mongodb.credentials import Secrets, User, user
@@ -13,6 +14,7 @@ from dsi.systems.mongodb.credentials import make as make_secrets
 from dsi.systems.mongodb.deployment import Deployment, RestartReport
 from dsi.systems.mongodb.install import embedded_mongod
 from dsi.systems.mongodb.meta import login, meta
+from dsi.systems.mongodb.selection import parse_selectors
 from dsi.systems.mongodb.tls_material import make as make_tls_material
 from dsi.systems.mongodb.topology import Topology
 
@@ -28,5 +30,6 @@ __all__ = [
     "make_secrets",
     "make_tls_material",
     "meta",
+    "parse_selectors",
     "user",
 ]

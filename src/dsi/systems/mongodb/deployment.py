@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import structlog
 
@@ -13,13 +13,14 @@ from dsi.config import models
 from dsi.errors import ClusterError, InvalidCommand, Preflight
 from dsi.hosts.base import Host
 from dsi.state import State
-from dsi.systems.mongodb import credentials, mongod_config
+from dsi.systems.mongodb import credentials, mongod_config, selection
 from dsi.systems.mongodb.access import Access
 from dsi.systems.mongodb.cluster import Cluster
 from dsi.systems.mongodb.install import Destination, Installer, embedded_mongod
 from dsi.systems.mongodb.meta import node_url
 from dsi.systems.mongodb.node import MemberState, Node, Rules, state_of
 from dsi.systems.mongodb.replica_set import ReplicaSet
+from dsi.systems.mongodb.rolling import roll
 from dsi.systems.mongodb.standalone import Standalone
 from dsi.systems.mongodb.tls import client_tls
 from dsi.systems.mongodb.topology import NodePlan, Topology
@@ -30,6 +31,8 @@ log = structlog.get_logger()
 
 HostOf = Callable[[models.Node], Host]
 
+RestartMode = Literal["clean", "crash", "rolling"]
+
 _RECORD = "nodes"
 """The name under which the state keeps which nodes were started."""
 
@@ -39,7 +42,8 @@ class RestartReport:
     """What a restart did.
 
     `restarted`: names of nodes. `writes_refused_s`: per cluster that was touched, from asking the first node to shut
-    down until the cluster took writes again with its restarted nodes in their places; 0 where the primary went on.
+    down until the cluster took writes again with its restarted nodes in their places; 0 where the primary went on. In a
+    rolling restart: from asking for an election until its winner took writes, all elections together.
     """
 
     restarted: tuple[str, ...]
@@ -154,27 +158,33 @@ class Deployment:
         )
 
     async def restart(
-        self, *, clean_logs: bool = False, clean_db_dir: bool = False, nodes: Sequence[str] | None = None
+        self,
+        *,
+        clean_logs: bool = False,
+        clean_db_dir: bool = False,
+        nodes: Sequence[str] | None = None,
+        mode: RestartMode = "clean",
     ) -> RestartReport:
-        """Stop and start all clusters, or the nodes behind these ids, and return when they are whole again.
+        """Stop and start all clusters, or the nodes that are named, and return when they are whole again.
 
-        Other nodes keep their process. Nothing is deleted that isn't asked for; with `clean_db_dir` replica sets
-        and users are made anew.
+        Other nodes keep their process. Nothing is deleted that isn't asked for; with `clean_db_dir` replica sets and
+        users are made anew. `nodes` are ids, or present roles (`rs0:primary`, `rs0:secondaries`). `mode`: `clean`;
+        `crash`: with SIGKILL; `rolling`: one node after another, so that a replica set takes writes all the time.
 
         Raises:
-            InvalidCommand: an id that nothing has; `nodes` together with `clean_db_dir`.
-            ClusterError, CommandFailed, HostError: the other nodes were restarted nevertheless.
+            InvalidCommand: an id that nothing has; `nodes`, or another mode than `clean`, with `clean_db_dir`.
+            ClusterError, CommandFailed, HostError: the other nodes were restarted nevertheless (not if rolling).
         """
-        if nodes is not None and clean_db_dir:
+        if clean_db_dir and (nodes is not None or mode != "clean"):
             raise InvalidCommand(
-                "nodes with clean_db_dir: true is refused: the other nodes keep their data", path="nodes"
+                "clean_db_dir: true is refused with nodes, and with mode crash or rolling: other nodes keep their data"
             )
-        chosen = {plan.name for plan in self.topology.select(nodes)}
         began_s = SYSTEM.monotonic_s()
+        chosen = await selection.choose(nodes, self.topology, self.clusters)
         touched = [cluster for cluster in self.clusters if any(node.name in chosen for node in cluster.nodes)]
         cleaning = _Cleaning(logs=clean_logs, db_dir=clean_db_dir, form=clean_db_dir)
         refused = await side_by_side(
-            self._restart(cluster, [node for node in cluster.nodes if node.name in chosen], cleaning)
+            self._restart(cluster, [node for node in cluster.nodes if node.name in chosen], cleaning, mode)
             for cluster in touched
         )
         return RestartReport(
@@ -217,20 +227,32 @@ class Deployment:
 
     # --- one cluster of it ----------------------------------------------------------------------------------
 
-    async def _restart(self, cluster: Cluster, nodes: Sequence[Node], cleaning: "_Cleaning") -> float:
+    async def _restart(
+        self, cluster: Cluster, nodes: Sequence[Node], cleaning: "_Cleaning", mode: RestartMode
+    ) -> float:
         """Restart some nodes of one cluster; give for how long it refused writes."""
         await side_by_side(node.look() for node in cluster.nodes)
+        if mode == "rolling":
+            return await roll(cluster, nodes, lambda node: self._restart_together(cluster, [node], cleaning, "clean"))
         before = await cluster.term()
         asked_s = SYSTEM.monotonic_s()
-        await cluster.before_stop(nodes)
-        await side_by_side(node.stop() for node in nodes)
-        await self._start(cluster, nodes, cleaning)
+        await self._restart_together(cluster, nodes, cleaning, mode)
         whole_s = SYSTEM.monotonic_s()
         # A set that is made anew begins with the same term again.
         went_on = not cleaning.form and before is not None and before == await cluster.term()
         return 0.0 if went_on else whole_s - asked_s
 
-    async def _start(self, cluster: Cluster, nodes: Sequence[Node], cleaning: "_Cleaning") -> None:
+    async def _restart_together(
+        self, cluster: Cluster, nodes: Sequence[Node], cleaning: "_Cleaning", mode: RestartMode
+    ) -> float:
+        if mode == "crash":
+            await side_by_side(node.crash() for node in nodes)
+        else:
+            await cluster.before_stop(nodes)
+            await side_by_side(node.stop() for node in nodes)
+        return await self._start(cluster, nodes, cleaning)
+
+    async def _start(self, cluster: Cluster, nodes: Sequence[Node], cleaning: "_Cleaning") -> float:
         self._starting |= {node.name for node in nodes}
         self._remember()
         try:
@@ -239,9 +261,10 @@ class Deployment:
             self._remember()
         if cleaning.form:
             await cluster.form()
-        await cluster.become_whole(nodes, within_s=self._setup.timeouts.start_ms / 1000)
+        elected_s = await cluster.become_whole(nodes, within_s=self._setup.timeouts.start_ms / 1000)
         if cleaning.form and self._user:
             await make_user(cluster.nodes, self._user)
+        return elected_s
 
     async def _start_node(self, node: Node, cleaning: "_Cleaning") -> None:
         logs, db_dir = cleaning.of(node)

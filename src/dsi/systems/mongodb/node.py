@@ -204,11 +204,23 @@ class Node:
         asking = asyncio.create_task(self._ask_to_shut_down(self.process))
         try:
             if not await self._is_gone(self._rules.timeouts.shutdown_ms):
-                await self._end_by_signal(self.process)
+                await self._end_by_force(self.process)
         finally:
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
             await self._client.forget()
+        self.process = None
+
+    async def crash(self) -> None:
+        """End the server as a crash would, with SIGKILL, and return when its process is really gone.
+
+        Raises:
+            ClusterError: not even that ended it.
+        """
+        if self.process is None:
+            return
+        await self._kill(self.process)
+        await self._client.forget()
         self.process = None
 
     async def _ask_to_shut_down(self, running: Process) -> None:
@@ -234,17 +246,22 @@ class Node:
         except PyMongoError as refusal:  # an old server doesn't know it, a hung one doesn't answer
             log.debug("SIGTERM will wait as the server likes", node=self.name, reason=str(refusal))
 
-    async def _end_by_signal(self, running: Process) -> None:
-        for name, limit_ms in (("TERM", self._rules.timeouts.sigterm_ms), ("KILL", _AFTER_SIGKILL_MS)):
-            log.warning("the node does not stop; it gets a signal", node=self.name, signal=f"SIG{name}")
-            await process.signal(self.host, running, name)
-            if await self._is_gone(limit_ms):
-                return
-        raise ClusterError(
-            self.plan.label,
-            f"process {running.pid} on {self.host.name} is still there {_AFTER_SIGKILL_MS / 1000:g} s after SIGKILL",
-            await self.log_tail(),
-        )
+    async def _end_by_force(self, running: Process) -> None:
+        log.warning("the node does not stop; it gets a signal", node=self.name, signal="SIGTERM")
+        await process.signal(self.host, running, "TERM")
+        if not await self._is_gone(self._rules.timeouts.sigterm_ms):
+            log.warning("the node does not stop; it gets a signal", node=self.name, signal="SIGKILL")
+            await self._kill(running)
+
+    async def _kill(self, running: Process) -> None:
+        await process.signal(self.host, running, "KILL")
+        if not await self._is_gone(_AFTER_SIGKILL_MS):
+            raise ClusterError(
+                self.plan.label,
+                f"process {running.pid} on {self.host.name} is still there {_AFTER_SIGKILL_MS / 1000:g} s after "
+                "SIGKILL",
+                await self.log_tail(),
+            )
 
     async def _is_gone(self, within_ms: float) -> bool:
         return self.process is None or await process.is_gone(self.host, self.process, within_ms=within_ms)

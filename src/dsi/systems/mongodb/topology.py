@@ -107,6 +107,10 @@ class Topology:
             found |= {node.id: (node,) for node in cluster.nodes if node.id}
         return found
 
+    def replica_sets(self) -> list[str]:
+        """Give the ids of the replica sets: their members have roles."""
+        return [cluster.id or cluster.name for cluster in self.clusters if cluster.replica_set]
+
     def select(self, ids: Sequence[str] | None) -> tuple[NodePlan, ...]:
         """Give the nodes behind these ids, each once, in the topology's order; None stands for all.
 
