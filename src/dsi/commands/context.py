@@ -48,6 +48,10 @@ class Clusters(Protocol):
         """Stop and start what is named (None: everything); returns a report when it is whole again."""
         ...
 
+    async def expect_down(self, names: Sequence[str]) -> None:
+        """Note that these nodes are meant to go down."""
+        ...
+
     def url_on(self, host: Host) -> str | None:
         """The connection string of the host's own node; None where it has none."""
         ...

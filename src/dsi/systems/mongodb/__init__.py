@@ -5,7 +5,7 @@ the outside in: `deployment`, `cluster` (`standalone`, `replica_set`), `node`, `
 and `meta` are pure; `install` and `archive` bring the binaries; `client` asks servers, as `access` says;
 `credentials` are the work directory's, `users` has them made in clusters; `tls` knows
 what clients need for TLS, `certificate` looks at a server's, `tls_material` makes some; `folders` cleans; `selection`
-says which nodes are meant, `rolling` restarts them one by one.
+says which nodes are meant, `rolling` restarts them one by one; `watch` notices that one goes down.
 """
 
 from dsi.systems.mongodb.credentials import Secrets, User, user
@@ -17,9 +17,12 @@ from dsi.systems.mongodb.meta import login, meta
 from dsi.systems.mongodb.selection import parse_selectors
 from dsi.systems.mongodb.tls_material import make as make_tls_material
 from dsi.systems.mongodb.topology import Topology
+from dsi.systems.mongodb.watch import NodeDown, NodeWatch
 
 __all__ = [
     "Deployment",
+    "NodeDown",
+    "NodeWatch",
     "RestartReport",
     "Secrets",
     "Topology",

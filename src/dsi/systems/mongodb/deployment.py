@@ -129,6 +129,17 @@ class Deployment:
         hellos = await side_by_side(node.hello() for node in self.nodes)
         return {node.name: state_of(hello) for node, hello in zip(self.nodes, hellos, strict=True)}
 
+    async def expect_down(self, names: Sequence[str]) -> None:
+        """Note that these nodes (as the `nodes` of `restart`) are meant to go down: it is no loss then.
+
+        Raises:
+            InvalidCommand, ClusterError: as `restart`.
+        """
+        chosen = await selection.choose(names, self.topology, self.clusters)
+        for node in self.nodes:
+            if node.name in chosen:
+                node.expect_end()
+
     # --- its life -------------------------------------------------------------------------------------------
 
     async def install(self) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -57,10 +57,11 @@ class Node:
         self._rules = rules
         self._access = access
         self._address = mongod_config.asked_address(self.config, plan.address)
+        self._expected_ends: set[Process] = set()
         self._client = Client(host, self._address, plan.port, access)
         self._log_path = mongod_config.log_path_of(self.config)
         self._db_path = mongod_config.db_path_of(self.config)
-        self._files = Files(
+        self.files = Files(
             folder=posixpath.dirname(self._log_path) or ".",
             name=f"mongod.{plan.port}",
             lock=f"{self._db_path}/mongod.lock",
@@ -75,7 +76,7 @@ class Node:
             CommandFailed: the host's shell says why; also where the data folder isn't one.
         """
         pid_path = mongod_config.pid_path_of(self.config)
-        needed = [self._db_path, self._files.folder, *([posixpath.dirname(pid_path) or "."] if pid_path else [])]
+        needed = [self._db_path, self.files.folder, *([posixpath.dirname(pid_path) or "."] if pid_path else [])]
         await folders.make(self.host, needed)
         if clean_db_dir:
             await folders.clean_data(self.host, self._db_path)
@@ -91,14 +92,14 @@ class Node:
             Preflight: dsi lacks a certificate to ask it with.
         """
         self._access.insist()
-        config_path = f"{self._files.folder}/{self._files.name}.conf"
+        config_path = f"{self.files.folder}/{self.files.name}.conf"
         await self.host.write_file(config_path, mongod_config.as_file(self.config), mode=0o600)
         await self._let_in()
         command = [f"{self.plan.mongo_dir}/bin/mongod", "--config", config_path]
         launched = await process.launch(
             self.host,
             command,
-            self._files,
+            self.files,
             address=self._address,
             port=self.plan.port,
             limit_ms=self._rules.timeouts.start_ms,
@@ -158,8 +159,8 @@ class Node:
 
     async def log_tail(self) -> list[str]:
         """Give the lines of the server's log that tell most, and what it said before it had one."""
-        said = await folders.tail(self.host, self._files.out, lines=SEARCHED_LINES)
-        logged = await folders.tail(self.host, self._log_path, lines=SEARCHED_LINES, written_since=self._files.pid)
+        said = await folders.tail(self.host, self.files.out, lines=SEARCHED_LINES)
+        logged = await folders.tail(self.host, self._log_path, lines=SEARCHED_LINES, written_since=self.files.pid)
         return [*telling(said), *telling(logged)]
 
     # --- being asked ----------------------------------------------------------------------------------------
@@ -201,6 +202,7 @@ class Node:
         """
         if self.process is None:
             return
+        self.expect_end()
         asking = asyncio.create_task(self._ask_to_shut_down(self.process))
         try:
             if not await self._is_gone(self._rules.timeouts.shutdown_ms):
@@ -219,6 +221,7 @@ class Node:
         """
         if self.process is None:
             return
+        self.expect_end()
         await self._kill(self.process)
         await self._client.forget()
         self.process = None
@@ -266,6 +269,19 @@ class Node:
     async def _is_gone(self, within_ms: float) -> bool:
         return self.process is None or await process.is_gone(self.host, self.process, within_ms=within_ms)
 
+    def expect_end(self) -> None:
+        """Note that its process is about to end, and that this is meant."""
+        if self.process is not None:
+            self._expected_ends.add(self.process)
+
+    def expect_no_end(self, *, but_of: Collection[Process]) -> None:
+        """Take back what was noted, but for these processes."""
+        self._expected_ends.intersection_update(but_of)
+
+    def is_end_expected(self, which: Process) -> bool:
+        """Tell whether the end of this process of the node is meant."""
+        return which in self._expected_ends
+
     # --- being found again ----------------------------------------------------------------------------------
 
     def record(self) -> dict[str, Any]:
@@ -285,7 +301,7 @@ class Node:
         """Find the process that an earlier dsi has started; give whether it still runs. `access`: how it is asked."""
         await self._ask_with(access)
         known = Process(**record["process"]) if record["process"] else None
-        self.process = await process.find(self.host, self._files, known)
+        self.process = await process.find(self.host, self.files, known)
         return self.process is not None
 
     async def close(self) -> None:
