@@ -14,7 +14,7 @@ from pymongo import AsyncMongoClient
 from tests.integration.mongodb_bed import CONFIG, Bed, bed_of, pids
 
 from dsi.config.models import Mapping
-from dsi.errors import ClusterError, Preflight
+from dsi.errors import ClusterError, InvalidCommand, Preflight
 from dsi.systems.mongodb import Deployment, embedded_mongod
 from dsi.systems.mongodb.node import Node
 
@@ -150,6 +150,25 @@ async def test_a_shard_or_a_mongos_is_restarted_alone_and_found_by_a_later_dsi(b
     await stranger.stop()
     left = await asyncio.gather(*(host.run("pgrep -f -- --config", check=False) for host in bed.hosts.values()))
     assert [done.stdout for done in left] == [""] * 5
+
+
+async def test_the_primary_of_a_shard_is_chosen_by_its_role_and_nodes_are_restarted_one_by_one(bed: Bed) -> None:
+    deployment = await started(bed)
+    before = pids(deployment)
+    assert (await deployment.restart(nodes=["a:primary"], mode="crash")).restarted == ("a0",)
+    assert await deployment.status() == WHOLE
+    assert {name for name, pid in pids(deployment).items() if pid != before[name]} == {"a0"}
+
+    before = pids(deployment)
+    report = await deployment.restart(nodes=["a", "router"], mode="rolling")
+    assert await deployment.status() == WHOLE
+    assert {name for name, pid in pids(deployment).items() if pid != before[name]} == {"a0", "a1", "router"}
+    starts = {node.name: node.process.start for node in deployment.nodes if node.process}
+    assert max(starts, key=lambda name: starts[name]) == "a0"  # the primary goes last
+    assert report.writes_refused_s["mycluster"] > 0  # nobody takes over from the only mongos
+
+    with pytest.raises(InvalidCommand, match='"mycluster" is no replica set, and has no primary'):
+        await deployment.restart(nodes=["mycluster:primary"])
 
 
 async def test_a_mongos_that_refuses_its_configuration_is_named_with_what_it_said(bed: Bed) -> None:

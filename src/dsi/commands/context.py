@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from dsi.clock import SYSTEM, Clock
 from dsi.hosts.base import Host
@@ -20,6 +20,11 @@ class RestartReport(Protocol):
     """What a restart did."""
 
     @property
+    def restarted(self) -> Sequence[str]:
+        """The names of the nodes."""
+        ...
+
+    @property
     def writes_refused_s(self) -> Mapping[str, float]:
         """By cluster: for how many seconds writes were refused."""
         ...
@@ -33,9 +38,18 @@ class Clusters(Protocol):
         ...
 
     async def restart(
-        self, *, clean_logs: bool = False, clean_db_dir: bool = False, nodes: Sequence[str] | None = None
+        self,
+        *,
+        clean_logs: bool = False,
+        clean_db_dir: bool = False,
+        nodes: Sequence[str] | None = None,
+        mode: Literal["clean", "crash", "rolling"] = "clean",
     ) -> RestartReport:
         """Stop and start what is named (None: everything); returns a report when it is whole again."""
+        ...
+
+    async def expect_down(self, names: Sequence[str]) -> None:
+        """Note that these nodes are meant to go down."""
         ...
 
     def url_on(self, host: Host) -> str | None:

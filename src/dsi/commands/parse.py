@@ -8,6 +8,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from dsi.commands.context import Context
+from dsi.commands.expecting import Expecting, split_expected
 from dsi.commands.restart_mongodb import RestartMongodb
 from dsi.commands.targets import OLD_SPELLINGS, Scope, Target, known_targets, parse_target
 from dsi.commands.verbs import HOST_VERBS, NOT_YET, HostVerb
@@ -78,6 +79,12 @@ def parse(raw: Any, scope: Scope) -> Command:
         InvalidCommand: it says what is wrong, and where a list helps, what could stand there.
 
     """
+    expected, rest = split_expected(raw, scope)
+    command = _parse(rest, scope)
+    return command if expected is None else Expecting(command, expected)
+
+
+def _parse(raw: Any, scope: Scope) -> Command:
     key, argument = _only_key(raw)
     if key in COMMANDS:
         return _parse_whole(key, argument, scope)
@@ -163,6 +170,10 @@ def _describe(location: Sequence[int | str], error: Any, known: Sequence[str]) -
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         message = f"no such key{did_you_mean(str(location[-1]), known)}"
+    elif error["type"] == "literal_error":
+        words = [word.strip("' ") for word in error["ctx"]["expected"].replace(" or ", ",").split(",")]
+        near = did_you_mean(str(error["input"]), words)
+        message = f'there is no "{error["input"]}"{near}; it is one of {", ".join(words)}'
     elif error["type"] == "missing":
         message = "is missing"
     elif error["type"] == "model_type":

@@ -1,18 +1,20 @@
 """`restart_mongodb`: stops and starts clusters, or some of their nodes."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, StrictBool, model_validator
 
 from dsi.commands.context import Context
 from dsi.commands.targets import Scope
-from dsi.errors import InvalidCommand
 from dsi.model import Result
-from dsi.suggest import did_you_mean
+from dsi.systems.mongodb import parse_selectors
 
 
 class RestartMongodb(BaseModel):
-    """A clean restart. It deletes only what it is asked to; `nodes` are ids of nodes, replica sets or clusters."""
+    """A restart, clean unless `mode` says otherwise. It deletes only what it is asked to.
+
+    `nodes` are ids of nodes, replica sets or clusters, or present roles: `rs0:primary`, `rs0:secondaries`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -21,6 +23,7 @@ class RestartMongodb(BaseModel):
     clean_logs: StrictBool = False
     clean_db_dir: StrictBool = False
     nodes: list[str] | None = None
+    mode: Literal["clean", "crash", "rolling"] = "clean"
 
     @model_validator(mode="after")
     def _whole_cluster_or_no_cleaning(self) -> "RestartMongodb":
@@ -29,24 +32,21 @@ class RestartMongodb(BaseModel):
                 "nodes with clean_db_dir: true is refused, since the rest of the cluster keeps its data: "
                 "leave out one of them"
             )
+        if self.mode != "clean" and self.clean_db_dir:
+            why = "there is nothing to recover" if self.mode == "crash" else "all members would have to stop for it"
+            raise ValueError(
+                f"mode: {self.mode} with clean_db_dir: true is refused, since {why}: leave out one of them"
+            )
         return self
 
     def check(self, scope: Scope) -> None:
         """Check what it names against what there is.
 
         Raises:
-            InvalidCommand: an id that nothing has.
+            InvalidCommand: an id that nothing has, a role that there isn't.
 
         """
-        for name in self.nodes or ():
-            if name not in scope.ids:
-                known = sorted(scope.ids)
-                raise InvalidCommand(
-                    f'restart_mongodb: nodes: nothing in mongodb_setup.topology has the id "{name}"'
-                    f"{did_you_mean(name, known)}",
-                    path="restart_mongodb.nodes",
-                    allowed=known,
-                )
+        parse_selectors(self.nodes or (), scope.ids, scope.replica_sets, path="restart_mongodb.nodes")
 
     async def run(self, context: Context) -> list[Result]:
         """Restart, and return when what was restarted is whole again."""
@@ -55,7 +55,8 @@ class RestartMongodb(BaseModel):
             fields: dict[str, Any] = self.model_dump(exclude_none=True)
             with context.timeline.span("restart_mongodb", **fields) as ending:
                 report = await context.clusters.restart(
-                    clean_logs=self.clean_logs, clean_db_dir=self.clean_db_dir, nodes=self.nodes
+                    clean_logs=self.clean_logs, clean_db_dir=self.clean_db_dir, nodes=self.nodes, mode=self.mode
                 )
+                ending["restarted"] = report.restarted
                 ending["writes_refused_s"] = report.writes_refused_s
         return []

@@ -37,9 +37,14 @@ OLD_SPELLINGS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """What commands may refer to where they stand. `counts` is None where the number of hosts isn't known yet."""
+    """What commands may refer to where they stand.
+
+    `replica_sets` are those of the ids that have members with a role. `counts` and `replica_sets` are None where they
+    aren't known yet.
+    """
 
     ids: frozenset[str] = frozenset()
+    replica_sets: frozenset[str] | None = None
     counts: Mapping[Role, int] | None = None
     has_clusters: bool = True
     has_atlas: bool = False

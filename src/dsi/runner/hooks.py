@@ -24,4 +24,5 @@ async def run_hook(name: str, hook: Hook, context: Context, progress: Progress) 
 
 
 def _only_key(raw: object) -> str:
-    return ", ".join(str(key) for key in raw if key != "at") if isinstance(raw, Mapping) else str(raw)
+    beside = ("at", "expect_down")
+    return ", ".join(str(key) for key in raw if key not in beside) if isinstance(raw, Mapping) else str(raw)

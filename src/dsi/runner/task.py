@@ -143,9 +143,9 @@ class TaskRunner:
             self._note_interrupt()
             status, reason = "interrupted", "interrupted by the user"
         late = await self._finish(plan, context)
-        notes += late
         if late and status == "passed":
-            status, reason = "failed", late[0]
+            status, reason = "failed", late.pop(0)
+        notes += late
         return status, reason, exit_status
 
     async def _finish(self, plan: TestPlan, context: Context) -> list[str]:

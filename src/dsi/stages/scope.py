@@ -13,8 +13,10 @@ _BEFORE_THE_CLUSTERS = ("infrastructure_provisioning.", "workload_setup.", "mong
 
 def scope_of(tree: Tree) -> Scope:
     """Give what commands may refer to once the clusters are up."""
+    topology = mongodb.Topology(config.mongodb_setup(tree, lenient=True))
     return Scope(
-        ids=frozenset(mongodb.Topology(config.mongodb_setup(tree, lenient=True)).ids()),
+        ids=frozenset(topology.ids()),
+        replica_sets=frozenset(topology.replica_sets()),
         counts=counts(config.provisioning(tree, lenient=True)),
         has_atlas=tree.has("mongodb_setup.atlas") and bool(tree.get_lenient("mongodb_setup.atlas")),
     )

@@ -13,8 +13,9 @@ from dsi.config.models import Dsisocket, Test
 from dsi.control import client_address, open_dsisocket
 from dsi.errors import ReportError, StateError
 from dsi.report.folder import copy_configuration
-from dsi.runner import TaskOutcome, TaskPlan, TaskRunner, TestPlan
+from dsi.runner import Companion, TaskOutcome, TaskPlan, TaskRunner, TestPlan
 from dsi.stages.hooks import hook, timed_hook
+from dsi.stages.node_watch import NodesOfATest
 from dsi.stages.scope import scope_of
 from dsi.stages.session import Session
 
@@ -34,8 +35,12 @@ async def test_control(session: Session) -> TaskOutcome:
     reports = session.start_reports()
     context = await session.context(tree)
     await _insist_on_nodes(session, tree)
-    companions = [_dsisocket(settings.dsisocket, scope_of(tree))] if settings.dsisocket.enabled else []
-    outcome = await TaskRunner(plan_of(tree), context, session.progress, companions=companions).run()
+    nodes = NodesOfATest(await session.deployment(tree), session.timeline)
+    companions: list[Companion] = [nodes.companion]
+    if settings.dsisocket.enabled:
+        companions.append(_dsisocket(settings.dsisocket, scope_of(tree)))
+    runner = TaskRunner(plan_of(tree), context, session.progress, companions=companions, checks=[nodes.check])
+    outcome = await runner.run()
     session.timeline.add("task_end", error=outcome.error, interrupted=outcome.interrupted, notes=outcome.notes)
     try:
         tree.write_out(STAGE, out_of(outcome))
@@ -74,7 +79,12 @@ def plan_of(tree: Tree) -> TaskPlan:
 def out_of(outcome: TaskOutcome) -> dict[str, Any]:
     """Give what goes into `test_control.out.yml`."""
     tests = {
-        test.id: {"status": test.exit_status, "message": test.reason or test.status, "outcome": test.status}
+        test.id: {
+            "status": test.exit_status,
+            "message": test.reason or test.status,
+            "outcome": test.status,
+            **({"notes": list(test.notes)} if test.notes else {}),
+        }
         for test in outcome.tests
     }
     return {"exit_codes": tests, "error": outcome.error or None, "exit_status": outcome.exit_status()}

@@ -5,7 +5,7 @@ from dsi.errors import InvalidCommand
 from dsi.model import Role
 
 COUNTS: dict[Role, int] = {"mongod": 3, "workload_client": 1}
-SCOPE = Scope(ids=frozenset({"rs0", "primary"}), counts=COUNTS)
+SCOPE = Scope(ids=frozenset({"rs0", "primary"}), replica_sets=frozenset({"rs0"}), counts=COUNTS)
 
 
 def refusal(raw: object, scope: Scope = SCOPE) -> InvalidCommand:
@@ -33,6 +33,10 @@ def refusal(raw: object, scope: Scope = SCOPE) -> InvalidCommand:
         {"restart_mongodb": {"clean_logs": True, "clean_db_dir": False}},
         {"restart_mongodb": None},
         {"restart_mongodb": {"nodes": ["rs0"]}},
+        {"restart_mongodb": {"nodes": ["rs0:primary", "rs0:secondaries", "primary"], "mode": "crash"}},
+        {"restart_mongodb": {"mode": "rolling", "clean_logs": True}},
+        {"on_mongod.0": "pkill -9 mongod", "expect_down": ["primary"]},
+        {"expect_down": ["rs0:secondaries"], "on_rs0": {"exec": "pkill -9 mongod"}},
     ],
 )
 def test_every_specified_form_is_a_command(raw: object) -> None:
@@ -74,6 +78,16 @@ def test_an_unknown_verb_answers_exactly_what_level_1_fixes_and_the_log_gets_mor
         ({"restart_mongodb": True}, "restart_mongodb: takes a mapping, not true or false"),
         ({"restart_mongodb": {"nodes": ["rs1"]}}, 'did you mean "rs0"?'),
         ({"restart_mongodb": {"nodes": ["rs0"], "clean_db_dir": True}}, "is refused"),
+        ({"restart_mongodb": {"nodes": ["rs1:primary"]}}, 'has the id "rs1" (did you mean "rs0"?)'),
+        ({"restart_mongodb": {"nodes": ["rs0:primry"]}}, 'no role "primry" (did you mean "rs0:primary"?)'),
+        ({"restart_mongodb": {"nodes": ["primary:primary"]}}, '"primary" is no replica set'),
+        ({"restart_mongodb": {"mode": "roling"}}, 'mode: there is no "roling" (did you mean "rolling"?)'),
+        ({"restart_mongodb": {"mode": "crash", "clean_db_dir": True}}, "nothing to recover"),
+        ({"restart_mongodb": {"mode": "rolling", "clean_db_dir": True}}, "is refused"),
+        ({"on_mongod": "a", "expect_down": ["primry"]}, 'did you mean "primary"?'),
+        ({"on_mongod": "a", "expect_down": "primary"}, "expect_down is a list of ids"),
+        ({"on_mongod": "a", "on_wc": "b", "expect_down": ["primary"]}, "this has 2: on_mongod, on_wc"),
+        ({"expect_down": ["primary"]}, "this has 0"),
         ({"network_delays": {"delay_ms": 5}}, "not supported yet"),
         ({"on_mongod": {"network_delays": {}}}, "not supported yet"),
     ],
@@ -88,6 +102,11 @@ def test_hosts_are_not_counted_before_they_are_known() -> None:
 
 def test_a_restart_is_refused_where_there_is_no_cluster_yet() -> None:
     assert "started later" in str(refusal({"restart_mongodb": {}}, Scope(has_clusters=False)))
+
+
+def test_nothing_is_expected_to_go_down_where_there_is_no_cluster_yet() -> None:
+    raw = {"on_mongod": "true", "expect_down": ["rs0"]}
+    assert "started later" in str(refusal(raw, Scope(ids=frozenset({"rs0"}), has_clusters=False)))
 
 
 def test_atlas_is_refused_only_where_it_is_configured() -> None:

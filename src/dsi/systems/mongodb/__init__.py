@@ -5,7 +5,8 @@ the outside in: `deployment`, `cluster` (`standalone`, `replica_set`, `sharded_c
 (which makes `plan`s), `mongod_config`, `old_options` and `meta` are pure; `install` and `archive` bring the binaries;
 `preflight` looks before anything is started; `client` asks servers, as `access` says; `credentials` are the work
 directory's, `users` has them made in clusters; `tls` knows what clients need for TLS, `certificate` looks at a
-server's, `tls_material` makes some; `folders` cleans.
+server's, `tls_material` makes some; `folders` cleans, as `cleaning` says; `selection` says which nodes are meant,
+`rolling` restarts them one by one; `watch` notices that one goes down.
 """
 
 from dsi.systems.mongodb.credentials import Secrets, User, user
@@ -14,11 +15,15 @@ from dsi.systems.mongodb.credentials import make as make_secrets
 from dsi.systems.mongodb.deployment import Deployment, RestartReport
 from dsi.systems.mongodb.install import embedded_mongod
 from dsi.systems.mongodb.meta import login, meta
+from dsi.systems.mongodb.selection import parse_selectors
 from dsi.systems.mongodb.tls_material import make as make_tls_material
 from dsi.systems.mongodb.topology import Topology
+from dsi.systems.mongodb.watch import NodeDown, NodeWatch
 
 __all__ = [
     "Deployment",
+    "NodeDown",
+    "NodeWatch",
     "RestartReport",
     "Secrets",
     "Topology",
@@ -29,5 +34,6 @@ __all__ = [
     "make_secrets",
     "make_tls_material",
     "meta",
+    "parse_selectors",
     "user",
 ]

@@ -29,8 +29,10 @@ class Cluster(Protocol):
         """
         ...
 
-    async def become_whole(self, waited_for: Sequence[Node], *, within_s: float) -> None:
+    async def become_whole(self, waited_for: Sequence[Node], *, within_s: float) -> float:
         """Return when it takes writes and each of these nodes has taken its place.
+
+        It gives how long the last election that it asked for has refused writes, in seconds; 0 where it asked for none.
 
         Raises:
             ClusterError: not within that time; it names the nodes and what each says that it is.
@@ -39,6 +41,16 @@ class Cluster(Protocol):
 
     async def before_stop(self, stopping: Sequence[Node]) -> None:
         """Say to the nodes what they should know before these ones are stopped."""
+        ...
+
+    async def hand_over(self, leaving: Node) -> float | None:
+        """Have another node take writes, if this one does; give for how long that refused them, in seconds.
+
+        None: no other can, and this one still does.
+
+        Raises:
+            ClusterError: another could, but didn't in time.
+        """
         ...
 
     async def term(self) -> object:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import structlog
 
@@ -13,14 +13,16 @@ from dsi.config import models
 from dsi.errors import ClusterError, ConfigError, InvalidCommand, Preflight
 from dsi.hosts.base import Host
 from dsi.state import State
-from dsi.systems.mongodb import credentials, preflight
+from dsi.systems.mongodb import credentials, preflight, selection
 from dsi.systems.mongodb.access import Access
+from dsi.systems.mongodb.cleaning import Cleaning
 from dsi.systems.mongodb.cluster import Cluster
 from dsi.systems.mongodb.install import Destination, Installer, embedded_mongod
 from dsi.systems.mongodb.meta import node_url
 from dsi.systems.mongodb.node import MemberState, Node, Rules, state_of
 from dsi.systems.mongodb.plan import NodePlan
 from dsi.systems.mongodb.replica_set import ReplicaSet
+from dsi.systems.mongodb.rolling import roll
 from dsi.systems.mongodb.sharded_cluster import ShardedCluster
 from dsi.systems.mongodb.standalone import Standalone
 from dsi.systems.mongodb.tls import client_tls
@@ -32,6 +34,8 @@ log = structlog.get_logger()
 
 HostOf = Callable[[models.Node], Host]
 
+RestartMode = Literal["clean", "crash", "rolling"]
+
 _RECORD = "nodes"
 """The name under which the state keeps which nodes were started."""
 
@@ -41,7 +45,8 @@ class RestartReport:
     """What a restart did.
 
     `restarted`: names of nodes. `writes_refused_s`: per cluster that was touched, from asking the first node to shut
-    down until the cluster took writes again with its restarted nodes in their places; 0 where the primary went on.
+    down until the cluster took writes again with its restarted nodes in their places; 0 where the primary went on. In a
+    rolling restart: from asking for an election until its winner took writes, all elections together.
     """
 
     restarted: tuple[str, ...]
@@ -129,6 +134,17 @@ class Deployment:
         hellos = await side_by_side(node.hello() for node in self.nodes)
         return {node.name: state_of(hello) for node, hello in zip(self.nodes, hellos, strict=True)}
 
+    async def expect_down(self, names: Sequence[str]) -> None:
+        """Note that these nodes (as the `nodes` of `restart`) are meant to go down: it is no loss then.
+
+        Raises:
+            InvalidCommand, ClusterError: as `restart`.
+        """
+        chosen = await selection.choose(names, self.topology, self.clusters)
+        for node in self.nodes:
+            if node.name in chosen:
+                node.expect_end()
+
     # --- its life -------------------------------------------------------------------------------------------
 
     async def install(self) -> None:
@@ -165,31 +181,37 @@ class Deployment:
         """
         await self.stop()
         await side_by_side(
-            self._start(cluster, cluster.nodes, _Cleaning.first(self._setup)) for cluster in self.clusters
+            self._start(cluster, cluster.nodes, Cleaning.first(self._setup)) for cluster in self.clusters
         )
 
     async def restart(
-        self, *, clean_logs: bool = False, clean_db_dir: bool = False, nodes: Sequence[str] | None = None
+        self,
+        *,
+        clean_logs: bool = False,
+        clean_db_dir: bool = False,
+        nodes: Sequence[str] | None = None,
+        mode: RestartMode = "clean",
     ) -> RestartReport:
-        """Stop and start all clusters, or the nodes behind these ids, and return when they are whole again.
+        """Stop and start all clusters, or the nodes that are named, and return when they are whole again.
 
-        Other nodes keep their process. Nothing is deleted that isn't asked for; with `clean_db_dir` replica sets
-        and users are made anew.
+        Other nodes keep their process. Nothing is deleted that isn't asked for; with `clean_db_dir` replica sets and
+        users are made anew. `nodes` are ids, or present roles (`rs0:primary`, `rs0:secondaries`). `mode`: `clean`;
+        `crash`: with SIGKILL; `rolling`: one node after another, so that a replica set takes writes all the time.
 
         Raises:
-            InvalidCommand: an id that nothing has; `nodes` together with `clean_db_dir`.
-            ClusterError, CommandFailed, HostError: the other nodes were restarted nevertheless.
+            InvalidCommand: an id that nothing has; `nodes`, or another mode than `clean`, with `clean_db_dir`.
+            ClusterError, CommandFailed, HostError: the other nodes were restarted nevertheless (not if rolling).
         """
-        if nodes is not None and clean_db_dir:
+        if clean_db_dir and (nodes is not None or mode != "clean"):
             raise InvalidCommand(
-                "nodes with clean_db_dir: true is refused: the other nodes keep their data", path="nodes"
+                "clean_db_dir: true is refused with nodes, and with mode crash or rolling: other nodes keep their data"
             )
-        chosen = {plan.name for plan in self.topology.select(nodes)}
         began_s = SYSTEM.monotonic_s()
+        chosen = await selection.choose(nodes, self.topology, self.clusters)
         touched = [cluster for cluster in self.clusters if any(node.name in chosen for node in cluster.nodes)]
-        cleaning = _Cleaning(logs=clean_logs, db_dir=clean_db_dir, form=clean_db_dir)
+        cleaning = Cleaning(logs=clean_logs, db_dir=clean_db_dir, form=clean_db_dir)
         refused = await side_by_side(
-            self._restart(cluster, [node for node in cluster.nodes if node.name in chosen], cleaning)
+            self._restart(cluster, [node for node in cluster.nodes if node.name in chosen], cleaning, mode)
             for cluster in touched
         )
         return RestartReport(
@@ -232,32 +254,46 @@ class Deployment:
 
     # --- one cluster of it ----------------------------------------------------------------------------------
 
-    async def _restart(self, cluster: Cluster, nodes: Sequence[Node], cleaning: "_Cleaning") -> float:
+    async def _restart(self, cluster: Cluster, nodes: Sequence[Node], cleaning: Cleaning, mode: RestartMode) -> float:
         """Restart some nodes of one cluster; give for how long it refused writes."""
         await side_by_side(node.look() for node in cluster.nodes)
+        if mode == "rolling":
+            return await roll(cluster, nodes, lambda node: self._restart_together(cluster, [node], cleaning, "clean"))
         before = await cluster.term()
         asked_s = SYSTEM.monotonic_s()
-        await cluster.before_stop(nodes)
-        await _stop(nodes)
-        await self._start(cluster, nodes, cleaning)
+        await self._restart_together(cluster, nodes, cleaning, mode)
         whole_s = SYSTEM.monotonic_s()
         # A set that is made anew begins with the same term again.
         went_on = not cleaning.form and before is not None and before == await cluster.term()
         return 0.0 if went_on else whole_s - asked_s
 
-    async def _start(self, cluster: Cluster, nodes: Sequence[Node], cleaning: "_Cleaning") -> None:
+    async def _restart_together(
+        self, cluster: Cluster, nodes: Sequence[Node], cleaning: Cleaning, mode: RestartMode
+    ) -> float:
+        if mode == "crash":
+            await side_by_side(node.crash() for node in nodes)
+        else:
+            await cluster.before_stop(nodes)
+            await _stop(nodes)
+        return await self._start(cluster, nodes, cleaning)
+
+    async def _start(self, cluster: Cluster, nodes: Sequence[Node], cleaning: Cleaning) -> float:
+        """Start some nodes; give for how long the elections that this took have refused writes, in seconds."""
+        elected_s = 0.0
         for parts in cluster.start_order:
             theirs = [(part, [node for node in nodes if node in part.nodes]) for part in parts]
-            await side_by_side(self._start(part, some, cleaning) for part, some in theirs if some)
+            in_parts = await side_by_side(self._start(part, some, cleaning) for part, some in theirs if some)
+            elected_s += max(in_parts, default=0.0)
         if not cluster.start_order:
             await self._start_nodes(nodes, cleaning)
         if cleaning.form:
             await cluster.form()
-        await cluster.become_whole(nodes, within_s=self._setup.timeouts.start_ms / 1000)
+        elected_s += await cluster.become_whole(nodes, within_s=self._setup.timeouts.start_ms / 1000)
         if cleaning.form and self._user:
             await make_user(cluster.nodes, self._user)
+        return elected_s
 
-    async def _start_nodes(self, nodes: Sequence[Node], cleaning: "_Cleaning") -> None:
+    async def _start_nodes(self, nodes: Sequence[Node], cleaning: Cleaning) -> None:
         self._starting |= {node.name for node in nodes}
         self._remember()
         try:
@@ -265,7 +301,7 @@ class Deployment:
         finally:
             self._remember()
 
-    async def _start_node(self, node: Node, cleaning: "_Cleaning") -> None:
+    async def _start_node(self, node: Node, cleaning: Cleaning) -> None:
         logs, db_dir = cleaning.of(node)
         await node.prepare(clean_logs=logs, clean_db_dir=db_dir)
         try:
@@ -347,28 +383,3 @@ async def _stop(nodes: Sequence[Node]) -> None:
     """
     for role in ("mongos", "mongod", "configsvr"):
         await side_by_side(node.stop() for node in nodes if node.plan.role == role)
-
-
-@dataclass(frozen=True, slots=True)
-class _Cleaning:
-    """What is deleted before a start, and whether the clusters are formed (again) after it.
-
-    At the first start a node's own `clean_logs` and `clean_db_dir` go before those of `mongodb_setup`.
-    """
-
-    logs: bool
-    db_dir: bool
-    form: bool
-    is_first: bool = False
-
-    @classmethod
-    def first(cls, setup: models.MongodbSetup) -> "_Cleaning":
-        return cls(logs=setup.clean_logs, db_dir=setup.clean_db_dir, form=True, is_first=True)
-
-    def of(self, node: Node) -> tuple[bool, bool]:
-        """Give whether this node's logs, and its data, are deleted."""
-        own = node.plan.model
-        if not self.is_first:
-            return self.logs, self.db_dir
-        logs = self.logs if own.clean_logs is None else own.clean_logs
-        return logs, self.db_dir if own.clean_db_dir is None else own.clean_db_dir

@@ -3,7 +3,7 @@
 import asyncio
 import posixpath
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -62,6 +62,7 @@ class Node:
         self._rules = rules
         self._access = access
         self._address = mongod_config.asked_address(self.config, plan.address)
+        self._expected_ends: set[Process] = set()
         self._client = Client(host, self._address, plan.port, access)
         self._binary = f"{plan.mongo_dir}/bin/{plan.program}"
         self.prefix = rules.prefix if plan.role != "configsvr" else ()
@@ -71,7 +72,7 @@ class Node:
         self._db_path = plan.db_path
         self.journal = f"{plan.journal_dir.rstrip('/')}/mongod.{plan.port}" if plan.journal_dir else None
         """Where the journal lies if not in the data folder. Nodes of one host have a folder each."""
-        self._files = Files(
+        self.files = Files(
             folder=posixpath.dirname(self._log_path) or ".",
             name=f"{plan.program}.{plan.port}",
             lock=f"{self._db_path}/mongod.lock" if self._db_path else None,
@@ -97,12 +98,12 @@ class Node:
             CommandFailed: the host's shell says why; also where the data folder isn't one.
         """
         pid_path = mongod_config.pid_path_of(self.config)
-        needed = [self._db_path, self._files.folder, (posixpath.dirname(pid_path) or ".") if pid_path else None]
+        needed = [self._db_path, self.files.folder, (posixpath.dirname(pid_path) or ".") if pid_path else None]
         await folders.make(self.host, [folder for folder in needed if folder])
         if self._db_path is not None:
             await self._prepare_data(self._db_path, clean=clean_db_dir)
         if clean_logs:
-            await folders.clean_logs(self.host, self._log_path, self._db_path or self._files.folder)
+            await folders.clean_logs(self.host, self._log_path, self._db_path or self.files.folder)
 
     async def _prepare_data(self, db_path: str, *, clean: bool) -> None:
         if clean:
@@ -121,7 +122,7 @@ class Node:
             Preflight: dsi lacks a certificate to ask it with.
         """
         self._access.insist()
-        config_path = f"{self._files.folder}/{self._files.name}.conf"
+        config_path = f"{self.files.folder}/{self.files.name}.conf"
         config = old_options.for_server(self.config, await self._version())
         await self.host.write_file(config_path, mongod_config.as_file(config), mode=0o600)
         await self._let_in()
@@ -129,7 +130,7 @@ class Node:
         launched = await process.launch(
             self.host,
             command,
-            self._files,
+            self.files,
             address=self._address,
             port=self.plan.port,
             limit_ms=self._rules.timeouts.start_ms,
@@ -189,8 +190,8 @@ class Node:
 
     async def log_tail(self) -> list[str]:
         """Give the lines of the server's log that tell most, and what it said before it had one."""
-        said = await folders.tail(self.host, self._files.out, lines=SEARCHED_LINES)
-        logged = await folders.tail(self.host, self._log_path, lines=SEARCHED_LINES, written_since=self._files.pid)
+        said = await folders.tail(self.host, self.files.out, lines=SEARCHED_LINES)
+        logged = await folders.tail(self.host, self._log_path, lines=SEARCHED_LINES, written_since=self.files.pid)
         return [*telling(said), *telling(logged)]
 
     # --- being asked ----------------------------------------------------------------------------------------
@@ -232,14 +233,28 @@ class Node:
         """
         if self.process is None:
             return
+        self.expect_end()
         asking = asyncio.create_task(self._ask_to_shut_down(self.process))
         try:
             if not await self._is_gone(self._rules.timeouts.shutdown_ms):
-                await self._end_by_signal(self.process)
+                await self._end_by_force(self.process)
         finally:
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
             await self._client.forget()
+        self.process = None
+
+    async def crash(self) -> None:
+        """End the server as a crash would, with SIGKILL, and return when its process is really gone.
+
+        Raises:
+            ClusterError: not even that ended it.
+        """
+        if self.process is None:
+            return
+        self.expect_end()
+        await self._kill(self.process)
+        await self._client.forget()
         self.process = None
 
     async def _ask_to_shut_down(self, running: Process) -> None:
@@ -265,20 +280,38 @@ class Node:
         except PyMongoError as refusal:  # an old server doesn't know it, a hung one doesn't answer
             log.debug("SIGTERM will wait as the server likes", node=self.name, reason=str(refusal))
 
-    async def _end_by_signal(self, running: Process) -> None:
-        for name, limit_ms in (("TERM", self._rules.timeouts.sigterm_ms), ("KILL", _AFTER_SIGKILL_MS)):
-            log.warning("the node does not stop; it gets a signal", node=self.name, signal=f"SIG{name}")
-            await process.signal(self.host, running, name)
-            if await self._is_gone(limit_ms):
-                return
-        raise ClusterError(
-            self.plan.label,
-            f"process {running.pid} on {self.host.name} is still there {_AFTER_SIGKILL_MS / 1000:g} s after SIGKILL",
-            await self.log_tail(),
-        )
+    async def _end_by_force(self, running: Process) -> None:
+        log.warning("the node does not stop; it gets a signal", node=self.name, signal="SIGTERM")
+        await process.signal(self.host, running, "TERM")
+        if not await self._is_gone(self._rules.timeouts.sigterm_ms):
+            log.warning("the node does not stop; it gets a signal", node=self.name, signal="SIGKILL")
+            await self._kill(running)
+
+    async def _kill(self, running: Process) -> None:
+        await process.signal(self.host, running, "KILL")
+        if not await self._is_gone(_AFTER_SIGKILL_MS):
+            raise ClusterError(
+                self.plan.label,
+                f"process {running.pid} on {self.host.name} is still there {_AFTER_SIGKILL_MS / 1000:g} s after "
+                "SIGKILL",
+                await self.log_tail(),
+            )
 
     async def _is_gone(self, within_ms: float) -> bool:
         return self.process is None or await process.is_gone(self.host, self.process, within_ms=within_ms)
+
+    def expect_end(self) -> None:
+        """Note that its process is about to end, and that this is meant."""
+        if self.process is not None:
+            self._expected_ends.add(self.process)
+
+    def expect_no_end(self, *, but_of: Collection[Process]) -> None:
+        """Take back what was noted, but for these processes."""
+        self._expected_ends.intersection_update(but_of)
+
+    def is_end_expected(self, which: Process) -> bool:
+        """Tell whether the end of this process of the node is meant."""
+        return which in self._expected_ends
 
     # --- being found again ----------------------------------------------------------------------------------
 
@@ -300,7 +333,7 @@ class Node:
         """Find the process that an earlier dsi has started; give whether it still runs. `access`: how it is asked."""
         await self._ask_with(access)
         known = Process(**record["process"]) if record["process"] else None
-        self.process = await process.find(self.host, self._files, known)
+        self.process = await process.find(self.host, self.files, known)
         return self.process is not None
 
     async def close(self) -> None:

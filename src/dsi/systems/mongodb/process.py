@@ -5,12 +5,13 @@ its pid and its start time, so that no other process is ever taken for it.
 """
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from dsi.errors import CommandFailed
 from dsi.hosts.base import Host
+from dsi.model import StreamName
 
 _FUNCTIONS = r"""
 # These are asked a hundred times a second, so they start no process, not even a subshell: the answer is in a variable.
@@ -94,6 +95,35 @@ if [ -z "$pid" ]; then read -r pid start < "$pid_file" || :; fi
 [ -n "$pid" ] && runs "$pid" "$start" || { echo gone; exit; }
 [ -z "$lock" ] || read -r locked < "$lock" || :
 if [ "${locked:-$pid}" = "$pid" ]; then echo "up $pid $start"; else echo "other $pid $locked"; fi
+"""
+
+_WATCH = r"""
+rounds=$1 files=() pids=() starts=(); shift
+while [ $# -gt 0 ]; do files+=("$1") pids+=("$2") starts+=("$3"); shift 3; done
+told=()
+# Nobody is told the exit status but its parent, which writes it down a moment later.
+tell() {
+    local status= file=${files[$1]}.exit
+    for _ in {1..50}; do [ -e "$file" ] && break; pause 0.01; done
+    { read -r status < "$file"; } 2>/dev/null || :
+    echo "$1 ${pids[$1]} ${starts[$1]} $status"
+    told[$1]=1
+}
+while :; do
+    for i in "${!files[@]}"; do
+        pid= start=
+        { read -r pid start < "${files[i]}.pid"; } 2>/dev/null || :
+        # No such file while a node is being started (or somebody deleted it): it is still the one before.
+        if [ -n "$start" ] && [ "$pid $start" != "${pids[i]} ${starts[i]}" ]; then
+            # Another one was started since we looked, and what the one before ended with is no longer there.
+            [ -z "${pids[i]}" ] || [ -n "${told[i]}" ] || echo "$i ${pids[i]} ${starts[i]}"
+            pids[i]=$pid starts[i]=$start told[i]=
+        fi
+        if [ -n "${pids[i]}" ] && [ -z "${told[i]}" ]; then runs "${pids[i]}" "${starts[i]}" || tell "$i"; fi
+    done
+    [ $(( rounds -= 1 )) -gt 0 ] || exit 0
+    pause 0.2
+done
 """
 
 
@@ -182,6 +212,37 @@ async def find(host: Host, files: Files, process: Process | None) -> Process | N
         return None
     word, *numbers = done.stdout.split()
     return Process(*map(int, numbers)) if word == "up" else None
+
+
+async def watch(
+    host: Host,
+    watched: Sequence[tuple[Files, Process | None]],
+    *,
+    rounds: int,
+    on_gone: Callable[[int, Process, int | None], None],
+) -> None:
+    """Look at processes, five times a second, `rounds` times.
+
+    Each is what was started last with these files; `watched` has beside them the one that is known, if any. `on_gone`
+    is told of each that is gone: its position in `watched`, the process, its exit status (None: not known).
+
+    Raises:
+        HostError: the connection is lost.
+        CommandFailed: somebody ended the shell.
+    """
+    cut = b""
+
+    async def take(_stream: StreamName, block: bytes) -> None:
+        nonlocal cut
+        *lines, cut = (cut + block).split(b"\n")
+        for line in lines:
+            index, pid, start, *status = map(int, line.split())
+            on_gone(index, Process(pid, start), status[0] if status else None)
+
+    arguments: list[object] = [rounds]
+    for files, known in watched:
+        arguments += [f"{files.folder}/{files.name}", *((known.pid, known.start) if known else ("", ""))]
+    await host.run(_text(_WATCH, *arguments), on_output=take)
 
 
 def _text(script: str, *arguments: object) -> str:

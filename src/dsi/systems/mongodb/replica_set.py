@@ -33,6 +33,10 @@ _FAVOURITE_MATTERS_S = 15.0
 
 _LAST_WORD_S = 0.5
 
+_HAND_OVER_S = 60.0
+"""How long a rolling restart tries to have another member elected. One that lacks the newest writes gets no votes, and
+where there is much to write it has them only now and then."""
+
 
 class ReplicaSet:
     """Some nodes that hold the same data."""
@@ -82,30 +86,33 @@ class ReplicaSet:
 
     # --- brought to a primary -------------------------------------------------------------------------------
 
-    async def become_whole(self, waited_for: Sequence[Node], *, within_s: float) -> None:
+    async def become_whole(self, waited_for: Sequence[Node], *, within_s: float) -> float:
         """Return when there is a primary that stays and takes writes, and each of these members is in the set again.
 
         A primary stays if no member that answers has a higher priority: else that one would take over ten seconds
         later, and writes would be refused once more. So the favourite is the one that is stepped up, or, where it has
-        fallen behind, stepped up as soon as it has caught up.
+        fallen behind, stepped up as soon as it has caught up. Gives for how long that election refused writes.
 
         Raises:
             ClusterError: not within that time.
         """
         began_s = SYSTEM.monotonic_s()
+        elected_s: float | None = None
 
         async def is_whole() -> bool:
+            nonlocal elected_s
             states = await self._states()
             waited_s = SYSTEM.monotonic_s() - began_s
             if self._is_whole(states, waited_for, waited_s):
                 return True
-            for node in self._candidates(states, waited_s):
-                if await self._step_up(node):
-                    break
+            asked_s = SYSTEM.monotonic_s()
+            if await self._step_one_up(self._candidates(states, waited_s)):
+                elected_s = asked_s
             return False
 
         if not await until(is_whole, within_s=within_s):
             raise await self._not_whole(within_s)
+        return 0.0 if elected_s is None else SYSTEM.monotonic_s() - elected_s
 
     def _is_whole(self, states: Sequence[MemberState], waited_for: Sequence[Node], waited_s: float) -> bool:
         settled = all(state in _SETTLED for node, state in zip(self.nodes, states, strict=True) if node in waited_for)
@@ -129,6 +136,13 @@ class ReplicaSet:
             [absent if state == "down" else member for member, state in zip(self._members, states, strict=True)]
         )
 
+    async def _step_one_up(self, candidates: Sequence[Node]) -> bool:
+        """Ask one after another, until one is elected."""
+        for node in candidates:
+            if await self._step_up(node):
+                return True
+        return False
+
     async def _step_up(self, node: Node) -> bool:
         try:
             await node.ask("replSetStepUp")
@@ -139,13 +153,17 @@ class ReplicaSet:
 
     async def _not_whole(self, within_s: float) -> ClusterError:
         states = await self._states()
-        shown = ", ".join(f"{node.plan.label} is {state}" for node, state in zip(self.nodes, states, strict=True))
         worst = next(
             (node for node, state in zip(self.nodes, states, strict=True) if state not in _SETTLED), self.nodes[0]
         )
         return ClusterError(
-            self.plan.name, f"is not whole after {within_s:g} s: {shown}; log of {worst.name}", await worst.log_tail()
+            self.plan.name,
+            f"is not whole after {within_s:g} s: {self._shown(states)}; log of {worst.name}",
+            await worst.log_tail(),
         )
+
+    def _shown(self, states: Sequence[MemberState]) -> str:
+        return ", ".join(f"{node.plan.label} is {state}" for node, state in zip(self.nodes, states, strict=True))
 
     async def _states(self) -> list[MemberState]:
         return [state_of(hello) for hello in await asyncio.gather(*(node.hello() for node in self.nodes))]
@@ -169,6 +187,45 @@ class ReplicaSet:
                 await asyncio.gather(*asking, return_exceptions=True)
         except TimeoutError:
             log.warning("a member of the replica set does not answer", replica_set=self.plan.name)
+
+    async def hand_over(self, leaving: Node) -> float | None:
+        """Have another member elected, if this one is primary, and return when that one takes writes.
+
+        None: no other member can be primary at present.
+
+        Raises:
+            ClusterError: nobody was elected; where there is much to write, the others may be too far behind.
+        """
+        here = self.nodes.index(leaving)
+        if (await self._states())[here] != "PRIMARY":
+            return 0.0
+        others = [self.nodes[position] for position in self._by_priority() if position != here]
+        candidates = [node for node in others if state_of(await node.hello()) == "SECONDARY"]
+        if not candidates:
+            return None
+        asked_s = SYSTEM.monotonic_s()
+
+        async def is_handed_over() -> bool:
+            nonlocal asked_s
+            states = await self._states()
+            if states[here] != "PRIMARY" and "PRIMARY" in states:
+                return True
+            now_s = SYSTEM.monotonic_s()
+            # Who is elected catches up first, and takes no writes until then: nobody else should be elected meanwhile.
+            if states[here] == "PRIMARY" or now_s - asked_s > _FAVOURITES_ALONE_S:
+                asked_s = now_s
+                await self._step_one_up(candidates)
+            return False
+
+        if not await until(is_handed_over, within_s=_HAND_OVER_S):
+            shown = self._shown(await self._states())
+            raise ClusterError(leaving.plan.label, f"handed over to nobody within {_HAND_OVER_S:g} s: {shown}")
+        return SYSTEM.monotonic_s() - asked_s
+
+    def _by_priority(self) -> list[int]:
+        """Give the positions of the members that can be primary, the likeliest first."""
+        able = [position for position, member in enumerate(self._members) if can_be_primary(member)]
+        return sorted(able, key=lambda position: -float(self._members[position].get("priority", 1)))
 
     async def term(self) -> object:
         """Give the present primary's election; None where there is no primary."""

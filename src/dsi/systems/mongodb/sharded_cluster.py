@@ -31,13 +31,19 @@ class Routers:
         """There are no elections: the processes are what changes."""
         return tuple(node.process for node in self.nodes)
 
-    async def become_whole(self, waited_for: Sequence[Node], *, within_s: float) -> None:
-        """Return when each of these answers as a mongos.
+    async def become_whole(self, waited_for: Sequence[Node], *, within_s: float) -> float:
+        """Return when each of these answers as a mongos. There are no elections: it gives 0.
 
         Raises:
             ClusterError: one doesn't, within that time.
         """
         await side_by_side(_insist_on_router(node, within_s) for node in waited_for)
+        return 0.0
+
+    async def hand_over(self, leaving: Node) -> float | None:
+        """Give 0 where another mongos takes writes; None: this is the only one that runs."""
+        others = await side_by_side(node.hello() for node in self.nodes if node is not leaving)
+        return 0.0 if any(state_of(hello) == "MONGOS" for hello in others) else None
 
 
 async def _insist_on_router(node: Node, within_s: float) -> None:
@@ -93,15 +99,15 @@ class ShardedCluster:
         except PyMongoError as problem:
             raise ClusterError(router.plan.label, f"{what} failed: {problem}", await router.log_tail()) from problem
 
-    async def become_whole(self, waited_for: Sequence[Node], *, within_s: float) -> None:
-        """Return when a mongos knows every shard. That each part is whole has been seen before.
+    async def become_whole(self, waited_for: Sequence[Node], *, within_s: float) -> float:
+        """Return when a mongos knows every shard. That each part is whole has been seen before, and so it gives 0.
 
         Raises:
             ClusterError: not within that time.
         """
         running = [node for node in self._routers.nodes if node.process is not None]
         if not running:
-            return
+            return 0.0
         wanted = {shard.plan.name for shard in self._shards}
 
         async def knows_all() -> bool:
@@ -114,6 +120,7 @@ class ShardedCluster:
                 f"does not know these shards after {within_s:g} s: {', '.join(missing)}",
                 await running[0].log_tail(),
             )
+        return 0.0
 
     async def _known_to(self, router: Node) -> set[str]:
         try:
@@ -124,6 +131,15 @@ class ShardedCluster:
     async def before_stop(self, stopping: Sequence[Node]) -> None:
         """Say to each part what it should know."""
         await side_by_side(part.before_stop(stopping) for part in self._parts)
+
+    async def hand_over(self, leaving: Node) -> float | None:
+        """Have the part that the node is in hand over.
+
+        Raises:
+            ClusterError: another member could take over, but didn't in time.
+        """
+        part = next(part for part in self._parts if leaving in part.nodes)
+        return await part.hand_over(leaving)
 
     async def term(self) -> object:
         """Give the present elections of all parts, and the mongos; None where one of them takes no writes."""

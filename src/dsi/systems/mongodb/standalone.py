@@ -28,7 +28,10 @@ class Standalone:
         """There are no elections: the process is what changes."""
         return self.nodes[0].process
 
-    async def become_whole(self, waited_for: Sequence[Node], *, within_s: float) -> None:
+    async def hand_over(self, leaving: Node) -> None:
+        """Nobody can take over."""
+
+    async def become_whole(self, waited_for: Sequence[Node], *, within_s: float) -> float:
         """Return when it takes writes."""
         node = self.nodes[0]
 
@@ -40,3 +43,4 @@ class Standalone:
             raise ClusterError(
                 node.plan.label, f"does not take writes after {within_s:g} s: it is {state}", await node.log_tail()
             )
+        return 0.0

@@ -63,6 +63,11 @@ class Topology:
             found |= {node.id: (node,) for node in cluster.nodes if node.id}
         return found
 
+    def replica_sets(self) -> list[str]:
+        """Give the ids of the replica sets, shards among them: their members have roles."""
+        parts = [part for cluster in self.clusters for part in (cluster, *cluster.shards)]
+        return [part.id or part.name for part in parts if part.replica_set]
+
     def select(self, ids: Sequence[str] | None) -> tuple[NodePlan, ...]:
         """Give the nodes behind these ids, each once, in the topology's order; None stands for all.
 

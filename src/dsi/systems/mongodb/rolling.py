@@ -1,0 +1,45 @@
+"""A rolling restart: one node after another, the cluster whole in between, and the primary last.
+
+The primary does not step down: another member is stepped up, which then has it for a secondary. A step-down would wait
+for the other members first, and then for one of them to be elected: measured, 5.1 s instead of 4.3 s for three members.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from dsi.clock import SYSTEM
+from dsi.systems.mongodb.cluster import Cluster
+from dsi.systems.mongodb.node import MemberState, Node, state_of
+from dsi.systems.mongodb.waiting import side_by_side
+
+log = structlog.get_logger()
+
+_ORDER: dict[MemberState, int] = {"down": -1, "PRIMARY": 1}
+"""What is down can't get worse; the primary goes last."""
+
+
+async def roll(cluster: Cluster, nodes: Sequence[Node], restart: Callable[[Node], Awaitable[float]]) -> float:
+    """Restart nodes of a cluster one after another; give for how long writes were refused, in seconds, all in all.
+
+    `restart` stops and starts one node, returns when the cluster is whole again, and gives for how long an election
+    that this took has refused writes.
+
+    Raises:
+        ClusterError: nothing more is restarted then.
+    """
+    refused_s = 0.0
+    for node in await _primary_last(nodes):
+        begun_s = SYSTEM.monotonic_s()
+        handed_s = await cluster.hand_over(node)
+        if handed_s is None:
+            log.warning("nobody can take over: writes are refused until it is back", node=node.name)
+        elected_s = await restart(node)
+        refused_s += SYSTEM.monotonic_s() - begun_s if handed_s is None else handed_s + elected_s
+    return refused_s
+
+
+async def _primary_last(nodes: Sequence[Node]) -> list[Node]:
+    states = [state_of(hello) for hello in await side_by_side(node.hello() for node in nodes)]
+    order = {node.name: _ORDER.get(state, 0) for node, state in zip(nodes, states, strict=True)}
+    return sorted(nodes, key=lambda node: order[node.name])

@@ -1,0 +1,158 @@
+"""Noticing that a node goes down: one shell on each host looks at its nodes' processes five times a second.
+
+It is the same for every kind of host, and starts no process to look. A node that dsi itself stops is no loss, nor is
+one whose end was announced (`Node.expect_end`).
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from dsi.errors import ClusterError, CommandFailed, DsiError, HostError
+from dsi.hosts.base import Host
+from dsi.systems.mongodb import process
+from dsi.systems.mongodb.node import Node
+from dsi.systems.mongodb.process import Process
+from dsi.systems.mongodb.waiting import side_by_side
+
+log = structlog.get_logger()
+
+_ROUNDS = 50
+"""How often one shell looks before another takes its place (ten seconds). If dsi is killed, no shell is left on the
+host for long; and where sshd allows few sessions, the commands that wait for one get their turn."""
+
+_LAST_ROUNDS = 2
+"""A fifth of a second: a server that was just sent SIGKILL needs some time to be gone."""
+
+_AGAIN_S = 0.2
+"""How long after a lost connection, or a shell that somebody ended, the host is tried again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeDown:
+    """A node whose process is gone.
+
+    `exit_status`: 128 + N for signal N; None: not known, since the shell that started it is gone too. `expected`: it
+    was announced, or dsi stopped it. `log_tail`: the lines of its log that tell most.
+    """
+
+    node: Node
+    process: Process
+    exit_status: int | None
+    expected: bool
+    log_tail: Sequence[str] = ()
+
+    @property
+    def how(self) -> str:
+        """Say how it ended: `signal 9 (SIGKILL)`."""
+        if self.exit_status is None:
+            return "its exit status is not known"
+        if self.exit_status <= 128:
+            return f"exit status {self.exit_status}"
+        number = self.exit_status - 128
+        known = {one.value: one.name for one in signal.Signals}
+        return f"signal {number} ({known.get(number, 'unknown')})"
+
+    def as_error(self) -> ClusterError:
+        """Give it as what fails a test."""
+        return ClusterError(
+            self.node.plan.label,
+            f"went down during the test, {self.how}; if it is meant to, write expect_down: [{self.node.name}] beside "
+            "the command",
+            self.log_tail,
+        )
+
+
+class NodeWatch:
+    """Watches nodes from `async with watch.running()` to its end. `on_down` is told of each, expected ones too."""
+
+    def __init__(self, nodes: Sequence[Node], on_down: Callable[[NodeDown], None]) -> None:
+        self._hosts: dict[str, list[Node]] = {}
+        for node in nodes:
+            self._hosts.setdefault(node.host.name, []).append(node)
+        self._on_down = on_down
+        self._down: dict[tuple[str, Process], NodeDown] = {}
+        self._unreachable: dict[str, HostError] = {}
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Watch. At the end, unless by an error, it is looked once more: what has happened until then is known."""
+        tasks = [asyncio.create_task(self._follow(nodes)) for nodes in self._hosts.values()]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for bug in (task for task in tasks if not task.cancelled()):
+            bug.result()  # they end by being cancelled alone
+        await side_by_side(self._look(nodes, rounds=_LAST_ROUNDS) for nodes in self._hosts.values())
+        self._forget_what_did_not_come()
+
+    @property
+    def failures(self) -> list[DsiError]:
+        """What went down and wasn't meant to, and hosts of which that isn't known."""
+        down = [one.as_error() for one in self._down.values() if not one.expected]
+        return [*down, *self._unreachable.values()]
+
+    async def _follow(self, nodes: Sequence[Node]) -> None:
+        while True:
+            await self._look(nodes, rounds=_ROUNDS)
+            if nodes[0].host.name in self._unreachable:
+                await asyncio.sleep(_AGAIN_S)
+
+    async def _look(self, nodes: Sequence[Node], *, rounds: int) -> None:
+        host = nodes[0].host
+        gone: asyncio.Queue[tuple[Node, Process, int | None] | None] = asyncio.Queue()
+
+        def on_gone(index: int, which: Process, exit_status: int | None) -> None:
+            gone.put_nowait((nodes[index], which, exit_status))
+
+        watched = [(node.files, node.process) for node in nodes]
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._take_note(gone))
+            try:
+                await process.watch(host, watched, rounds=rounds, on_gone=on_gone)
+                self._unreachable.pop(host.name, None)
+            except (HostError, CommandFailed) as problem:
+                self._lose(host, problem)
+            gone.put_nowait(None)
+
+    async def _take_note(self, gone: "asyncio.Queue[tuple[Node, Process, int | None] | None]") -> None:
+        """Note what went down, once each, until None comes. The log is read at once: a restart may delete it."""
+        while (item := await gone.get()) is not None:
+            node, which, exit_status = item
+            if (node.name, which) in self._down:
+                continue
+            expected = node.is_end_expected(which)
+            down = NodeDown(
+                node=node,
+                process=which,
+                exit_status=exit_status,
+                expected=expected,
+                log_tail=() if expected else await _log_tail(node),
+            )
+            self._down[node.name, which] = down
+            self._on_down(down)
+
+    def _lose(self, host: Host, problem: DsiError) -> None:
+        if host.name not in self._unreachable:
+            log.warning("the nodes of a host can't be watched", host=host.name, reason=str(problem))
+        self._unreachable[host.name] = HostError(host.name, f"whether its nodes run is not known: {problem}")
+
+    def _forget_what_did_not_come(self) -> None:
+        """Take back what was announced and did not happen: it would hide what happens to the next test."""
+        for nodes in self._hosts.values():
+            for node in nodes:
+                node.expect_no_end(but_of={which for name, which in self._down if name == node.name})
+
+
+async def _log_tail(node: Node) -> Sequence[str]:
+    try:
+        return await node.log_tail()
+    except DsiError as problem:
+        return [f"(the log can't be read: {problem})"]

@@ -1,0 +1,42 @@
+"""`dsi run` with nodes that go down in the middle of a test."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.integration.test_cli import free_port, send, task
+from tests.integration.work_directory import REPLICA_SET, WorkDirectory, hosts
+
+from dsi.systems.mongodb import embedded_mongod
+
+pytestmark = pytest.mark.skipif(embedded_mongod() is None, reason="needs the extra `embedded`")
+
+
+def test_a_node_that_dies_fails_the_test_unless_it_was_meant_to(tmp_path: Path) -> None:
+    kill = {"on_secondary1": {"exec": "pkill -9 mongod"}}
+    noticed = f'until grep -q "node_down.*$DSI_TEST_ID" {tmp_path}/reports/timeline.jsonl; do sleep 0.02; done'
+    work = WorkDirectory(
+        tmp_path,
+        infrastructure_provisioning=hosts(3),
+        mongodb_setup=REPLICA_SET,
+        test_control=task(
+            f"{send(json.dumps(kill))}; {noticed}",
+            f"{send(json.dumps({**kill, 'expect_down': ['rs0:secondaries']}))}; {noticed}",
+            send(json.dumps({"restart_mongodb": {"nodes": ["rs0:primary"], "mode": "crash"}})),
+            more="pre_task:\n  - {on_primary: 'true', expect_down: [secondary2]}\n",
+            port=free_port(),
+        ),
+    )
+    result = work.dsi("run", exit_status=1)
+    ends = {event["test"]: event for event in work.events("test_end")}
+    assert [end["status"] for end in ends.values()] == ["failed", "passed", "passed"]
+    assert [end["exit_status"] for end in ends.values()] == [0, 0, 0]
+    downs = {event["test"]: event for event in work.events("node_down") if event["test"] != "test2"}
+    assert [(down["node"], down["how"], down["expected"]) for down in downs.values()] == [
+        ("secondary1", "signal 9 (SIGKILL)", False),
+        ("secondary1", "signal 9 (SIGKILL)", True),
+    ]
+    assert downs["test0"]["log_tail"]
+    for place in (result.stderr, work.read("test_control.out.yml")):
+        assert "signal 9 (SIGKILL)" in " ".join(place.split())
+    assert "rs0:primary (primary), crash" in result.stderr
