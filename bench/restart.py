@@ -68,6 +68,6 @@ async def _first_starts(rounds: int, dsi: DsiSocket, floor: ReplicaSetByHand) ->
     samples = await in_turn(
         rounds,
         {"dsi": lambda: dsi.ask(afresh), "by hand": floor.first_start},
-        before={"dsi": lambda: dsi.ask({"on_mongod": {"exec": CRASH}}), "by hand": floor.crash},
+        before={"dsi": lambda: dsi.ask({"on_mongod": {"exec": CRASH}, "expect_down": ["rs0"]}), "by hand": floor.crash},
     )
     return {f"{name}, first": times for name, times in samples.items()}
