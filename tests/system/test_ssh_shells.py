@@ -108,7 +108,9 @@ async def test_what_no_shell_can_read(host: SshHost, wrong: dict[str, object]) -
 
 async def test_what_a_left_process_writes_is_nobodys_output(host: SshHost) -> None:
     """A process left in the background lives on though it writes, and no later command gets what it wrote."""
-    pid = (await host.run("(while :; do echo left; echo left >&2; sleep 0.01; done) & echo $!")).stdout.split()[0]
+    # It may write before its pid is told.
+    told = await host.run("(while :; do echo left; echo left >&2; sleep 0.01; done) & echo $!")
+    (pid,) = (word for word in told.stdout.split() if word.isdecimal())
     results = [await host.run("echo mine; echo mine >&2; sleep 0.05") for _ in range(10)]
     assert {(result.stdout, result.stderr) for result in results} == {("mine\n", "mine\n")}
     await host.run(f"kill {pid}")
