@@ -1,11 +1,11 @@
-"""`dsi run` with nodes that go down in the middle of a test."""
+"""`dsi run` with nodes that go down in the middle of a test, or lose data."""
 
 import json
 from pathlib import Path
 
 import pytest
 from tests.integration.test_cli import free_port, send, task
-from tests.integration.work_directory import REPLICA_SET, WorkDirectory, hosts
+from tests.integration.work_directory import REPLICA_SET, STANDALONE, WorkDirectory, hosts
 
 from dsi.systems.mongodb import embedded_mongod
 
@@ -40,3 +40,36 @@ def test_a_node_that_dies_fails_the_test_unless_it_was_meant_to(tmp_path: Path) 
     for place in (result.stderr, work.read("test_control.out.yml")):
         assert "signal 9 (SIGKILL)" in " ".join(place.split())
     assert "rs0:primary (primary), crash" in result.stderr
+
+
+def test_a_test_that_leaves_damaged_data_is_failed_unless_it_skips_validate(tmp_path: Path) -> None:
+    damage = """python3 - <<'END'
+import os, pymongo
+client = pymongo.MongoClient(os.environ["MONGODB_URL"])
+for mode in ("alwaysOn", "off"):
+    client.admin.command({"configureFailPoint": "skipIndexNewRecords", "mode": mode})
+    client.test[mode].insert_one({})
+END"""
+    run = [
+        {"id": "skips", "type": "shell", "cmd": damage, "skip_validate": True},
+        {"id": "looks", "type": "shell", "cmd": damage},
+        {"id": "good", "type": "shell", "cmd": "true"},
+    ]
+    work = WorkDirectory(
+        tmp_path,
+        infrastructure_provisioning=hosts(1),
+        mongodb_setup=STANDALONE + 'validate: {standalone: ["${mongodb_setup.meta.hostname}:27017"]}\n',
+        test_control=json.dumps({"run": run}),
+    )
+    work.dsi("run", exit_status=1)
+    ends = {event["test"]: event for event in work.events("test_end")}
+    assert {name: end["status"] for name, end in ends.items()} == {
+        "skips": "passed",
+        "looks": "failed",
+        "good": "passed",
+    }
+    assert ends["looks"]["exit_status"] == 0
+    assert "single" in ends["looks"]["reason"]
+    assert "validate found damaged collections: test.alwaysOn (" in ends["looks"]["reason"]
+    assert "test.off" not in ends["looks"]["reason"]
+    assert [event["test"] for event in work.events("validate_end")] == ["looks", "good"]

@@ -13,7 +13,7 @@ import pytest
 from pymongo import AsyncMongoClient
 from tests.integration.mongodb_bed import CONFIG, Bed, bed_of, pids
 
-from dsi.config.models import Mapping
+from dsi.config.models import Mapping, Validated
 from dsi.errors import ClusterError, InvalidCommand, Preflight
 from dsi.systems.mongodb import Deployment, embedded_mongod
 from dsi.systems.mongodb.node import Node
@@ -190,3 +190,13 @@ async def test_no_mongos_is_said_before_anything_is_started(bed: Bed) -> None:
     with pytest.raises(Preflight, match=r"mongod\.4: there is no mongos\. Looked for: mongodb/bin/mongos"):
         await deployment.install()
     assert bed.state.read("nodes") is None
+
+
+async def test_its_shards_and_config_servers_are_validated(bed: Bed) -> None:
+    deployment = await started(bed)
+    await deployment.validate()
+    shard = node(deployment, "b0")
+    await shard.crash()
+    with pytest.raises(ClusterError, match=r"b: has no primary, with 0 of 1 members running"):
+        await deployment.validate(Validated(primaries=["b0", "config"]))
+    await deployment.validate(Validated(primaries=["a0"]))

@@ -13,7 +13,7 @@ from dsi.config.loading import file_names, load
 from dsi.config.references import STAGES
 from dsi.config.resolve import Unknown
 from dsi.config.tree import Origin, Tree, is_unknown
-from dsi.config.typed import mongodb_setup, once, provisioning, test_control
+from dsi.config.typed import mongodb_setup, once, provisioning, test_control, validated
 
 __all__ = [
     "HOOKS",
@@ -31,4 +31,5 @@ __all__ = [
     "once",
     "provisioning",
     "test_control",
+    "validated",
 ]

@@ -121,7 +121,7 @@ def _spelling(tree: Tree) -> Iterator[Problem]:
     """Warn of keys that dsi doesn't know and that look like one that it does."""
     yield from _misspelt(tree, "", tree.root, STAGES)
     for stage, model in MODELS.items():
-        yield from _misspelt_below(tree, stage, [model], hooks.HOOKS[stage])
+        yield from _misspelt_below(tree, stage, [model], hooks.HOOKS.get(stage, ()))
 
 
 def _misspelt_below(tree: Tree, path: str, models: list[type[Section]], more: Iterable[str] = ()) -> Iterator[Problem]:

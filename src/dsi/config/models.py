@@ -187,6 +187,13 @@ class MongodbSetup(Section):
     journal_dir: OptionalText = None
 
 
+class Validated(Section):
+    """`mongodb_setup.validate`: whose collections are validated after a test, by `HOST:PORT` or `id`; neither: all."""
+
+    standalone: list[str] | None = None
+    primaries: list[str] | None = None
+
+
 # --- test_control ---------------------------------------------------------------------------------
 
 

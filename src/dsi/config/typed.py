@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from dsi.config.models import InfrastructureProvisioning, MongodbSetup, Section, TestControl
+from dsi.config.models import InfrastructureProvisioning, MongodbSetup, Section, TestControl, Validated
 from dsi.config.nodes import ListNode, MappingNode, join, kind_of_value, split
 from dsi.config.resolve import NotThere, Reading, Unknown
 from dsi.config.tree import Tree
@@ -23,6 +23,8 @@ MODELS: Final[dict[str, type[Section]]] = {
     "infrastructure_provisioning": InfrastructureProvisioning,
     "mongodb_setup": MongodbSetup,
     "test_control": TestControl,
+    # By itself, since it may refer to `meta`, which is worked out from the rest of `mongodb_setup`.
+    "mongodb_setup.validate": Validated,
 }
 _Model = TypeVar("_Model", bound=Section)
 
@@ -51,6 +53,15 @@ def mongodb_setup(tree: Tree, *, lenient: bool = False) -> MongodbSetup:
         ConfigError: with everything that is wrong there.
     """
     return _typed(tree, "mongodb_setup", MongodbSetup, lenient=lenient)
+
+
+def validated(tree: Tree, *, lenient: bool = False) -> Validated:
+    """Give `mongodb_setup.validate`, typed; `lenient` as in `mongodb_setup`.
+
+    Raises:
+        ConfigError: with everything that is wrong there.
+    """
+    return _typed(tree, "mongodb_setup.validate", Validated, lenient=lenient)
 
 
 def test_control(tree: Tree) -> TestControl:

@@ -9,15 +9,17 @@ import structlog
 from dsi import config
 from dsi.commands import Context, Scope, parse
 from dsi.config import Tree
-from dsi.config.models import Dsisocket, Test
+from dsi.config.models import Dsisocket, Test, Validated
 from dsi.control import client_address, open_dsisocket
 from dsi.errors import ReportError, StateError
 from dsi.report.folder import copy_configuration
-from dsi.runner import Companion, TaskOutcome, TaskPlan, TaskRunner, TestPlan
+from dsi.report.progress import Progress
+from dsi.runner import Check, Companion, TaskOutcome, TaskPlan, TaskRunner, TestPlan
 from dsi.stages.hooks import hook, timed_hook
 from dsi.stages.node_watch import NodesOfATest
 from dsi.stages.scope import scope_of
 from dsi.stages.session import Session
+from dsi.systems.mongodb import Deployment
 
 log = structlog.get_logger()
 
@@ -35,11 +37,13 @@ async def test_control(session: Session) -> TaskOutcome:
     reports = session.start_reports()
     context = await session.context(tree)
     await _insist_on_nodes(session, tree)
-    nodes = NodesOfATest(await session.deployment(tree), session.timeline)
+    deployment = await session.deployment(tree)
+    nodes = NodesOfATest(deployment, session.timeline)
     companions: list[Companion] = [nodes.companion]
     if settings.dsisocket.enabled:
         companions.append(_dsisocket(settings.dsisocket, scope_of(tree)))
-    runner = TaskRunner(plan_of(tree), context, session.progress, companions=companions, checks=[nodes.check])
+    checks = [nodes.check, _validate(deployment, config.validated(tree), session.progress)]
+    runner = TaskRunner(plan_of(tree), context, session.progress, companions=companions, checks=checks)
     outcome = await runner.run()
     session.timeline.add("task_end", error=outcome.error, interrupted=outcome.interrupted, notes=outcome.notes)
     try:
@@ -103,6 +107,16 @@ def _dsisocket(settings: Dsisocket, scope: Scope) -> Any:
             yield environment
 
     return companion
+
+
+def _validate(deployment: Deployment, wanted: Validated, progress: Progress) -> Check:
+    async def check(context: Context, test: Test) -> None:
+        if not test.skip_validate and deployment.nodes:
+            progress.step("validating")
+            with context.timeline.span("validate", test=test.id):
+                await deployment.validate(wanted)
+
+    return check
 
 
 async def _insist_on_nodes(session: Session, tree: Tree) -> None:

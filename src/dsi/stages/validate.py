@@ -25,8 +25,11 @@ def check(tree: Tree) -> list[Problem]:
             parse_at(path, raw, scope)
         except InvalidCommand as problem:
             problems.append(located(tree, path, problem))
-    topology = mongodb.Topology(config.mongodb_setup(tree, lenient=True))
-    problems += in_the_files(tree, topology.problems)
+    setup = config.mongodb_setup(tree, lenient=True)
+    topology = mongodb.Topology(setup)
+    problems += in_the_files(
+        tree, [*topology.problems, *mongodb.validated_problems(config.validated(tree, lenient=True), topology.nodes)]
+    )
     return sorted([*problems, *_not_yet(tree)], key=_place)
 
 
@@ -100,6 +103,6 @@ def _not_yet(tree: Tree) -> list[Problem]:
         path = "infrastructure_provisioning.provider"
         found.append(tree.problem(path, f"{settings.provider} is not supported yet", allowed=sorted(PROVISIONERS)))
     if tests:
-        message = "results are not parsed and collections not validated yet: `type` and `validate` are passed over"
+        message = "results are not parsed yet: `type` is passed over"
         found.append(tree.problem("test_control.run", message, warning=True))
     return found

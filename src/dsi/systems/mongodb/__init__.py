@@ -6,7 +6,7 @@ the outside in: `deployment`, `cluster` (`standalone`, `replica_set`, `sharded_c
 `preflight` looks before anything is started; `client` asks servers, as `access` says; `credentials` are the work
 directory's, `users` has them made in clusters; `tls` knows what clients need for TLS, `certificate` looks at a
 server's, `tls_material` makes some; `folders` cleans, as `cleaning` says; `selection` says which nodes are meant,
-`rolling` restarts them one by one; `watch` notices that one goes down.
+`rolling` restarts them one by one; `watch` notices that one goes down; `validation` sees whether the data are whole.
 """
 
 from dsi.systems.mongodb.credentials import Secrets, User, user
@@ -18,6 +18,7 @@ from dsi.systems.mongodb.meta import login, meta
 from dsi.systems.mongodb.selection import parse_selectors
 from dsi.systems.mongodb.tls_material import make as make_tls_material
 from dsi.systems.mongodb.topology import Topology
+from dsi.systems.mongodb.validation import validated_problems
 from dsi.systems.mongodb.watch import NodeDown, NodeWatch
 
 __all__ = [
@@ -36,4 +37,5 @@ __all__ = [
     "meta",
     "parse_selectors",
     "user",
+    "validated_problems",
 ]

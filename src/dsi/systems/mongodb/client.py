@@ -14,6 +14,9 @@ Document = dict[str, Any]
 ANSWER_LIMIT_MS = 10_000
 """How long a server may be silent. One that is stopped (SIGSTOP) or hangs keeps its connections open for ever."""
 
+_LONG_LIMIT_S = 24 * 3600
+"""For what takes as long as the data are big. A server that is gone is noticed by TCP's keepalive."""
+
 _GOODBYE_S = 0.05
 """The driver says goodbye to a server (endSessions), and would look 30 s for one that is gone."""
 
@@ -32,15 +35,20 @@ class Client:
         self._here: tuple[str, int] | None = None
         self._driver: AsyncMongoClient[Document] | None = None
 
-    async def ask(self, command: str, value: Any = 1, **arguments: Any) -> Document:
-        """Run a command on database `admin`, and give the answer.
+    async def ask(self, command: str, value: Any = 1, *, database: str = "admin", **arguments: Any) -> Document:
+        """Run a command, and give the answer.
 
         Raises:
             PyMongoError: as the driver has it: `OperationFailure` where the server refuses.
         """
         if self._driver is None:
             self._driver = await self._connect()
-        return await self._driver.admin.command(command, value, **arguments)
+        return await self._driver[database].command(command, value, **arguments)
+
+    async def ask_at_length(self, command: str, value: Any = 1, **arguments: Any) -> Document:
+        """Run a command that reads all of a collection, say: as `ask`, with hours of time for the answer."""
+        with pymongo.timeout(_LONG_LIMIT_S):
+            return await self.ask(command, value, **arguments)
 
     async def forget(self) -> None:
         """End the connections to a server process that has ended, or is about to."""

@@ -13,7 +13,7 @@ from dsi.config import models
 from dsi.errors import ClusterError, ConfigError, InvalidCommand, Preflight
 from dsi.hosts.base import Host
 from dsi.state import State
-from dsi.systems.mongodb import credentials, preflight, selection
+from dsi.systems.mongodb import credentials, preflight, selection, validation
 from dsi.systems.mongodb.access import Access
 from dsi.systems.mongodb.cleaning import Cleaning
 from dsi.systems.mongodb.cluster import Cluster
@@ -144,6 +144,15 @@ class Deployment:
         for node in self.nodes:
             if node.name in chosen:
                 node.expect_end()
+
+    async def validate(self, wanted: models.Validated | None = None) -> None:
+        """See whether the data of these nodes (none given: of all clusters) are whole.
+
+        Raises:
+            ClusterError, SeveralFailed: what is damaged or differs, with the names of the collections.
+        """
+        names = validation.validated_nodes(wanted or models.Validated(), self.topology.nodes)
+        await side_by_side(validation.check(cluster, names) for cluster in self.clusters)
 
     # --- its life -------------------------------------------------------------------------------------------
 

@@ -62,6 +62,8 @@ class Node:
         self._rules = rules
         self._access = access
         self._address = mongod_config.asked_address(self.config, plan.address)
+        self._last: Process | None = None
+        """The process that was last seen to have been ended by others."""
         self._expected_ends: set[Process] = set()
         self._client = Client(host, self._address, plan.port, access)
         self._binary = f"{plan.mongo_dir}/bin/{plan.program}"
@@ -204,6 +206,14 @@ class Node:
         """
         return await self._client.ask(command, value, **arguments)
 
+    async def ask_at_length(self, command: str, value: Any = 1, *, database: str = "admin", **more: Any) -> Document:
+        """Run a command that may take hours, on this database.
+
+        Raises:
+            PyMongoError
+        """
+        return await self._client.ask_at_length(command, value, database=database, **more)
+
     async def hello(self) -> Document | None:
         """Ask who it is; None where it doesn't answer."""
         if self.process is None:
@@ -217,7 +227,7 @@ class Node:
     async def look(self) -> bool:
         """See whether its process still runs: it may have been ended by others, on purpose even."""
         if self.process is not None and await self._is_gone(within_ms=0):
-            self.process = None
+            self._last, self.process = self.process, None
             await self._client.forget()
         return self.process is not None
 
@@ -312,6 +322,11 @@ class Node:
     def is_end_expected(self, which: Process) -> bool:
         """Tell whether the end of this process of the node is meant."""
         return which in self._expected_ends
+
+    @property
+    def is_down_as_meant(self) -> bool:
+        """Whether it is down since that was announced. (What dsi stopped, it starts again, or says why it can't.)"""
+        return self.process is None and self._last is not None and self.is_end_expected(self._last)
 
     # --- being found again ----------------------------------------------------------------------------------
 
