@@ -1,7 +1,7 @@
-"""Values that are put together for the reader: `config_file` of each node, `rs_conf` of each replica set.
+"""Values that are put together for the reader.
 
-What the topology says of one node is laid over what `mongodb_setup` says of all of them,
-so that the result is always whole.
+A host that was listed without a `private_ip` has its `public_ip` as that. What the topology says of one node or replica
+set is laid over what `mongodb_setup` says of all of them, so that `config_file` and `rs_conf` are always whole.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,10 @@ from typing import Final
 from dsi.config.nodes import Layered, MappingNode, Node, Path, Scalar
 
 TOPOLOGY: Final = ("mongodb_setup", "topology")
+HOSTS: Final = ("infrastructure_provisioning", "out")
+PLACES: Final = (TOPOLOGY, HOSTS)
+"""Below these something is put together."""
+
 _NODE_KINDS: Final = ("mongod", "mongos", "configsvr")
 
 
@@ -22,8 +26,10 @@ def complete(node: MappingNode, at: Path, text_of: Callable[[Node], str | None])
         at: the path it was read at.
         text_of: gives the text that a node stands for; None if it is no text.
     """
-    if at[:2] != TOPOLOGY or len(at) < 3 or not at[-1].isdigit():
+    if len(at) < 3 or not at[-1].isdigit():
         return node
+    if at[:2] == HOSTS:
+        return _with_private_ip(node) if len(at) == 4 else node
     if at[-2] in _NODE_KINDS:
         return _laid_over(node, "config_file", f"{at[-2]}_config_file")
     if at[-2] not in ("topology", "shard"):
@@ -33,6 +39,13 @@ def complete(node: MappingNode, at: Path, text_of: Callable[[Node], str | None])
     if cluster_type == "standalone":
         return _laid_over(node, "config_file", "mongod_config_file")
     return _laid_over(node, "rs_conf", "rs_conf") if cluster_type == "replset" else node
+
+
+def _with_private_ip(node: MappingNode) -> MappingNode:
+    public = node.entries.get("public_ip")
+    private = node.entries.get("private_ip")
+    missing = private is None or (isinstance(private, Scalar) and private.value is None)
+    return replace(node, entries=node.entries | {"private_ip": public}) if missing and public is not None else node
 
 
 def _laid_over(node: MappingNode, key: str, general: str) -> MappingNode:

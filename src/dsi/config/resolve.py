@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from dsi.config import references
-from dsi.config.assemble import TOPOLOGY, complete
+from dsi.config.assemble import PLACES, complete
 from dsi.config.layers import Merge
 from dsi.config.nodes import (
     Concrete,
@@ -209,7 +209,7 @@ class Reading:
 
     def _is_special(self, at: Path) -> bool:
         """Tell whether something is put together at this path, whatever the reference there stands for."""
-        return at[:2] == TOPOLOGY or any(computed.path == at for computed in self.computed)
+        return at[:2] in PLACES or any(computed.path == at for computed in self.computed)
 
     def _layered(self, node: Layered, at: Path, chain: Chain) -> Concrete:
         known = self.cache.get((id(node), ()))
@@ -226,7 +226,7 @@ class Reading:
         for computed in self.computed:
             if computed.path == at and (towards is None or not _is_leaf(node.entries.get(towards))):
                 node = self._with_computed(node, computed)
-        if at[:2] != TOPOLOGY:
+        if at[:2] not in PLACES:
             return node
         known = self.cache.get((id(node), at))
         if known is None:

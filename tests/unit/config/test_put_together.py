@@ -172,3 +172,12 @@ def test_a_lenient_reader_sees_it_as_unknown_before_provisioning(load: Load, com
     assert reading.problems == []
     assert value == "mongodb://${mongodb_setup.meta.hosts}"
     assert type(value).__name__ == "Unknown"
+
+
+def test_a_host_that_was_listed_without_a_private_ip_has_its_public_one_as_that(load: Load) -> None:
+    hosts = "{mongod: [{public_ip: a}, {public_ip: b, private_ip: c}, {public_ip: d, private_ip: null}]}"
+    where = "${infrastructure_provisioning.out.mongod.-1.private_ip}"
+    tree = load(**{"infrastructure_provisioning.out": hosts, "mongodb_setup": f"own: {where}\n"})
+    found = [tree.get(f"infrastructure_provisioning.out.mongod.{index}.private_ip") for index in range(3)]
+    assert found == ["a", "c", "d"]
+    assert tree.get("mongodb_setup.own") == "d"
