@@ -1,6 +1,7 @@
 """What commands may refer to at each place of the configuration."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 from dsi import config
 from dsi.commands import Scope
@@ -11,8 +12,9 @@ from dsi.systems import mongodb
 _BEFORE_THE_CLUSTERS = ("infrastructure_provisioning.", "workload_setup.", "mongodb_setup.pre_cluster_start")
 
 
+@lru_cache(maxsize=1)
 def scope_of(tree: Tree) -> Scope:
-    """Give what commands may refer to once the clusters are up."""
+    """Give what commands may refer to once the clusters are up. A tree never changes, and each hook asks again."""
     topology = mongodb.Topology(config.mongodb_setup(tree, lenient=True))
     return Scope(
         ids=frozenset(topology.ids()),

@@ -36,8 +36,8 @@ async def test_control(session: Session) -> TaskOutcome:
     settings = config.test_control(tree)
     reports = session.start_reports()
     context = await session.context(tree)
-    await _insist_on_nodes(session, tree)
     deployment = await session.deployment(tree)
+    await _insist_on_nodes(deployment)
     nodes = NodesOfATest(deployment, session.timeline)
     companions: list[Companion] = [nodes.companion]
     if settings.dsisocket.enabled:
@@ -119,8 +119,7 @@ def _validate(deployment: Deployment, wanted: Validated, progress: Progress) -> 
     return check
 
 
-async def _insist_on_nodes(session: Session, tree: Tree) -> None:
-    deployment = await session.deployment(tree)
+async def _insist_on_nodes(deployment: Deployment) -> None:
     missing = [name for name, state in (await deployment.status()).items() if state == "down"]
     if missing:
         raise StateError(f"these nodes are not up: {', '.join(missing)}; run `dsi mongodb-setup` first")
