@@ -4,31 +4,20 @@ What is not tested here, for want of a mongos: that the real one takes its confi
 """
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pymongo import AsyncMongoClient
-from tests.integration.mongodb_bed import CONFIG, Bed, bed_of, pids
+from tests.integration.mongodb_bed import Bed, bed_of, pids
+from tests.integration.sharded_bed import MONGOS_CONFIG, WHOLE, bring_mongos, node, sharded, started
 
-from dsi.config.models import Mapping, Validated
+from dsi.config.models import Validated
 from dsi.errors import ClusterError, InvalidCommand, Preflight
 from dsi.systems.mongodb import Deployment, embedded_mongod
-from dsi.systems.mongodb.node import Node
 
 pytestmark = pytest.mark.skipif(embedded_mongod() is None, reason="needs the extra `embedded`")
-
-FAKE = Path(__file__).with_name("fake_mongos.py")
-
-MONGOS_CONFIG: Mapping = {
-    "net": CONFIG["net"],
-    "processManagement": {"fork": True},
-    "systemLog": {"destination": "file", "path": "data/logs/mongos.log"},
-}
-
-WHOLE = {"config": "PRIMARY", "a0": "PRIMARY", "a1": "SECONDARY", "b0": "PRIMARY", "router": "MONGOS"}
 
 
 @pytest.fixture
@@ -36,38 +25,6 @@ async def bed(tmp_path: Path) -> AsyncIterator[Bed]:
     """Five local hosts; the last one has the fake mongos."""
     async with bed_of(tmp_path, 5) as made:
         yield made
-
-
-async def bring_mongos(bed: Bed) -> None:
-    program = f'#!/bin/sh\nexec "{sys.executable}" "{FAKE}" "$@"\n'.encode()
-    await bed.hosts[bed.addresses[4]].write_file("mongodb/bin/mongos", program, mode=0o755)
-
-
-def sharded(bed: Bed, **fields: Any) -> dict[str, Any]:
-    router = {"config_file": MONGOS_CONFIG, **fields}
-    return {
-        "id": "mycluster",
-        "cluster_type": "sharded_cluster",
-        "configsvr": [bed.node(0, id="config")],
-        "shard": [
-            {"id": "a", "cluster_type": "replset", "mongod": [bed.node(1, id="a0"), bed.node(2, id="a1")]},
-            {"id": "b", "cluster_type": "replset", "mongod": [bed.node(3, id="b0")]},
-        ],
-        "mongos": [{"public_ip": bed.addresses[4], "id": "router", **router}],
-    }
-
-
-async def started(bed: Bed) -> Deployment:
-    await bring_mongos(bed)
-    deployment = await bed.deployment(sharded(bed))
-    await deployment.install()
-    await deployment.start()
-    assert await deployment.status() == WHOLE
-    return deployment
-
-
-def node(deployment: Deployment, name: str) -> Node:
-    return next(node for node in deployment.nodes if node.name == name)
 
 
 async def config_database(deployment: Deployment, collection: str) -> list[dict[str, Any]]:

@@ -116,15 +116,6 @@ def test_two_clusters_of_one_name_are_refused() -> None:
     assert "several clusters are called rs0" in messages(topology(replica_set(node(1)), replica_set(node(2), id="rs0")))
 
 
-def test_authentication_of_a_sharded_cluster_is_refused_and_says_what_to_write() -> None:
-    parts = {"configsvr": [node(1)], "mongos": [node(2)], "shard": [{"id": "a", "mongod": [node(3)]}]}
-    sharded = {"cluster_type": "sharded_cluster", "id": "c", **parts}
-    refused = topology(replica_set(node(4)), sharded, authentication={"enabled": True, "username": "u"})
-    assert [problem.path for problem in refused.problems] == ["mongodb_setup.authentication.enabled"]
-    assert "write mongodb_setup.authentication.enabled: false" in messages(refused)
-    topology(replica_set(node(4)), sharded, authentication={"enabled": False, "username": "u"}).insist()
-
-
 def test_a_lock_to_which_dsi_has_no_key_is_refused_and_says_what_to_write() -> None:
     own = standalone(1, config_file={"security": {"authorization": "enabled"}})
     assert "authentication: {enabled: true}" in messages(topology(own))
@@ -177,6 +168,17 @@ def test_a_sharded_cluster_has_ids_of_itself_its_shards_and_its_nodes() -> None:
         "rs1": ["rs1.0"],
     }
     found.insist()
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize("value", ["enabled", "disabled"])
+def test_an_option_that_only_a_mongod_has_is_refused_of_a_mongos(enabled: bool, value: str) -> None:
+    own = node(2, config_file={"security": {"authorization": value}})
+    found = topology(sharded(mongos=[own]), authentication={"enabled": enabled, "username": "u"})
+    assert [problem.path for problem in found.problems] == [
+        "mongodb_setup.topology.0.mongos.0.config_file.security.authorization"
+    ]
+    assert "a mongos has no such option" in messages(found)
 
 
 def test_each_node_of_a_sharded_cluster_is_told_what_it_is() -> None:

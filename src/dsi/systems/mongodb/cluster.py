@@ -14,6 +14,14 @@ class Cluster(Protocol):
     nodes: tuple[Node, ...]
 
     @property
+    def keeps_users(self) -> bool:
+        """Whether users are made in it. Those of a sharded cluster are kept, and so made, by its config servers.
+
+        A shard has users of its own as well, for who connects to one of its members.
+        """
+        ...
+
+    @property
     def start_order(self) -> "Sequence[Sequence[Cluster]]":
         """Its parts, in groups: the parts of a group start side by side, and are whole before the next group starts.
 

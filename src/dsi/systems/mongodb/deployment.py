@@ -298,7 +298,7 @@ class Deployment:
         if cleaning.form:
             await cluster.form()
         elected_s += await cluster.become_whole(nodes, within_s=self._setup.timeouts.start_ms / 1000)
-        if cleaning.form and self._user:
+        if cleaning.form and self._user and cluster.keeps_users:
             await make_user(cluster.nodes, self._user)
         return elected_s
 

@@ -42,6 +42,7 @@ class ReplicaSet:
     """Some nodes that hold the same data."""
 
     start_order: Sequence[Sequence[Cluster]] = ()
+    keeps_users = True
 
     def __init__(self, plan: ClusterPlan, nodes: Sequence[Node]) -> None:
         self.plan = plan

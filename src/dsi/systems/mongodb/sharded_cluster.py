@@ -16,6 +16,7 @@ class Routers:
     """The mongos. They hold nothing, and start once there is something to route to."""
 
     start_order: Sequence[Sequence[Cluster]] = ()
+    keeps_users = False
 
     def __init__(self, plan: ClusterPlan, nodes: Sequence[Node]) -> None:
         self.plan = plan
@@ -59,6 +60,8 @@ async def _insist_on_router(node: Node, within_s: float) -> None:
 
 class ShardedCluster:
     """Its config servers and shards are replica sets; its mongos know them all."""
+
+    keeps_users = False
 
     def __init__(self, plan: ClusterPlan, nodes: Sequence[Node]) -> None:
         assert plan.config_set is not None, "a sharded cluster has config servers"

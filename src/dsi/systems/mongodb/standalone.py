@@ -13,6 +13,7 @@ class Standalone:
     """One node by itself."""
 
     start_order: Sequence[Sequence[Cluster]] = ()
+    keeps_users = True
 
     def __init__(self, plan: ClusterPlan, node: Node) -> None:
         self.plan = plan

@@ -37,9 +37,8 @@ class Topology:
         self.clusters = tuple(_clusters(setup))
         self.nodes = tuple(node for cluster in self.clusters for node in cluster.nodes)
         self.problems = (
-            *_unsupported(setup, self.clusters), *_clashes(self.nodes), *_wrong_sets(self.clusters),
-            *_missing_parts(self.clusters), *_passed_over(self.nodes), *_old_options(self.nodes),
-            *_wrong_security(setup, self.nodes),
+            *_clashes(self.nodes), *_wrong_sets(self.clusters), *_missing_parts(self.clusters),
+            *_passed_over(self.nodes), *_old_options(self.nodes), *_wrong_security(setup, self.nodes),
         )  # fmt: skip
 
     def insist(self) -> None:
@@ -218,15 +217,6 @@ def _member(node: models.Node, index: int) -> dict[str, Any]:
 # --- what can't be ------------------------------------------------------------------------------------------
 
 
-def _unsupported(setup: models.MongodbSetup, clusters: Sequence[ClusterPlan]) -> Iterator[Problem]:
-    if setup.authentication.enabled and any(cluster.is_sharded for cluster in clusters):
-        yield Problem(
-            path="mongodb_setup.authentication.enabled",
-            message="authentication of sharded clusters is not supported yet: "
-            "write mongodb_setup.authentication.enabled: false",
-        )
-
-
 def _clashes(nodes: Sequence[NodePlan]) -> Iterator[Problem]:
     """Yield what two nodes of one host can't share."""
     ports: dict[tuple[object, ...], NodePlan] = {}
@@ -324,13 +314,19 @@ def _wrong_security(setup: models.MongodbSetup, nodes: Sequence[NodePlan]) -> It
     if enabled and not setup.authentication.username:
         yield Problem(path="mongodb_setup.authentication.username", message="enabled: true needs a username")
     for node in nodes:
+        if node.role == "mongos" and "authorization" in (node.model.config_file.get("security") or {}):
+            yield Problem(
+                path=f"{node.path}.config_file.security.authorization",
+                message="a mongos has no such option: leave it out; its shards and config servers see to it",
+            )
+            continue
         for option, value in mongod_config.own_security(node.model.config_file):
             path = f"{node.path}.config_file.{option}"
             if not enabled:
                 yield Problem(
                     path=path,
                     message="dsi would not get in: leave it out, and write mongodb_setup: "
-                    "{authentication: {enabled: true}}, which has it set on every node",
+                    "{authentication: {enabled: true}}, which gives every node dsi's key file and authorization",
                 )
             elif value == "x509":
                 yield Problem(
