@@ -21,9 +21,12 @@ MONGOS_CONFIG: Mapping = {
 WHOLE = {"config": "PRIMARY", "a0": "PRIMARY", "a1": "SECONDARY", "b0": "PRIMARY", "router": "MONGOS"}
 
 
+PROGRAM = f'#!/bin/sh\nexec "{sys.executable}" "{FAKE}" "$@"\n'
+"""What stands in for mongos' binary."""
+
+
 async def bring_mongos(bed: Bed) -> None:
-    program = f'#!/bin/sh\nexec "{sys.executable}" "{FAKE}" "$@"\n'.encode()
-    await bed.hosts[bed.addresses[4]].write_file("mongodb/bin/mongos", program, mode=0o755)
+    await bed.hosts[bed.addresses[4]].write_file("mongodb/bin/mongos", PROGRAM.encode(), mode=0o755)
 
 
 def sharded(bed: Bed, *, net: Mapping | None = None, **fields: Any) -> dict[str, Any]:

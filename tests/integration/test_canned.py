@@ -20,7 +20,7 @@ HOSTS = {
 """The clusters, each with the hosts that it needs."""
 
 NEEDS_MONGOS = {"shard-lite", "shard"}
-"""No package index has a mongos; `test_sharded_cluster.py` brings one up behind a fake."""
+"""No package index has a mongos; `test_sharded_security.py` brings shard-lite up behind a fake."""
 
 SMALL = "mongodb_setup: {mongod_config_file: {storage: {wiredTiger: {engineConfig: {cacheSizeGB: 0.25}}}}}"
 

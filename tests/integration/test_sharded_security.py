@@ -1,5 +1,7 @@
 """Sharded clusters with authentication and TLS. Their mongos is a fake; who gets in, real config servers decide."""
 
+import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,8 @@ import pytest
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure
 from tests.integration.mongodb_bed import Bed, bed_of, pids
-from tests.integration.sharded_bed import WHOLE, node, sharded, started
+from tests.integration.sharded_bed import PROGRAM, WHOLE, node, sharded, started
+from tests.integration.work_directory import WorkDirectory
 
 from dsi.systems.mongodb import Deployment, embedded_mongod, make_tls_material
 
@@ -123,3 +126,44 @@ async def test_all_of_a_cluster_speaks_tls_and_a_later_dsi_restarts_parts_of_it(
     plain = f"mongodb://{bed.addresses[4]}/?serverSelectionTimeoutMS=300"
     refused = await host.run(f'python3 -c "{login}"', env={"URL": plain}, check=False)
     assert "ServerSelectionTimeoutError" in refused.stderr
+
+
+LOGIN = f"""#!{sys.executable}
+# Stands in for mongosh: a script's connection, in Python.
+import os, pymongo, sys
+admin = pymongo.MongoClient(os.environ.get("DSI_CONNECTION_STRING") or os.environ["MONGODB_URL"]).admin
+(user,) = admin.command("connectionStatus")["authInfo"]["authenticatedUsers"]
+sys.stdout.write("logged in at %s as %s\\n" % (admin.command("hello").get("setName", "mongos"), user["user"]))
+"""
+
+TASK = """
+run:
+  - id: login
+    type: shell
+    cmd: mongosh
+    pre_test:
+      - on_configsvr: {exec_mongo_shell: {script: "1"}}
+      - on_mongos: {exec_mongo_shell: {script: "1"}}
+    post_test:
+      - on_mongod: {exec_mongo_shell: {script: "1"}}
+"""
+
+
+def test_the_canned_shard_lite_comes_up_and_scripts_get_in_at_every_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name, text in (("mongos", PROGRAM), ("mongosh", LOGIN)):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    chosen = "infrastructure_provisioning: shard-lite\nmongodb_setup: shard-lite\n"
+    small = "mongodb_setup: {mongod_config_file: {storage: {wiredTiger: {engineConfig: {cacheSizeGB: 0.25}}}}}"
+    work = WorkDirectory(tmp_path, bootstrap=chosen, overrides=small, test_control=TASK)
+    err = work.dsi("run").stderr
+    for host, place, count in (
+        ("configsvr", "configSvrRS", 1), ("mongos", "mongos", 2), ("mongod", "shard0", 2), ("mongod", "shard1", 2),
+    ):  # fmt: skip
+        said = [line for line in err.splitlines() if host in line and f"logged in at {place} as username" in line]
+        assert len(said) == count, err
