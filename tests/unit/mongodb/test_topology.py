@@ -181,6 +181,21 @@ def test_an_option_that_only_a_mongod_has_is_refused_of_a_mongos(enabled: bool, 
     assert "a mongos has no such option" in messages(found)
 
 
+@pytest.mark.parametrize("other", [{}, {"tls": {"mode": "disabled"}}, {"ssl": {"mode": "allowSSL"}}])
+def test_nodes_that_could_not_connect_to_another_for_want_of_tls_are_refused(other: dict[str, Any]) -> None:
+    strict, lax = ({"net": {"ssl": {"mode": "requireSSL"}}}, {"net": other})
+    found = topology(sharded(configsvr=[node(1, config_file=strict)], mongos=[node(2, config_file=lax)]))
+    wrong = [problem.path for problem in found.problems if not problem.warning]
+    places = ("shard.0.mongod.0", "shard.1.mongod.0", "mongos.0")
+    assert wrong == [f"mongodb_setup.topology.0.{place}.config_file.net.tls.mode" for place in places]
+    assert "can't connect to mongodb_setup.topology.0.configsvr.0, which has requireTLS" in messages(found)
+
+
+def test_nodes_of_several_clusters_and_those_that_prefer_tls_need_not_agree() -> None:
+    strict, lax = ({"net": {"tls": {"mode": mode}}} for mode in ("requireTLS", "preferTLS"))
+    topology(replica_set(node(1, config_file=strict), node(2, config_file=lax)), replica_set(node(3))).insist()
+
+
 def test_each_node_of_a_sharded_cluster_is_told_what_it_is() -> None:
     found = topology(sharded(), rs_conf={"settings": {"chainingAllowed": False}})
     assert [(plan.role, dict(plan.sharding), plan.replica_set) for plan in found.nodes] == [

@@ -29,9 +29,14 @@ def translated(net: Mapping[str, Any]) -> dict[str, Any]:
         tls.setdefault("mode", "requireTLS")
     tls |= made.get("tls") or {}
     if tls:
-        mode = tls.get("mode")
-        made["tls"] = {**tls, **({"mode": _OLD_MODES.get(mode, mode)} if mode is not None else {})}
+        given = tls.get("mode")
+        made["tls"] = {**tls, **({"mode": _OLD_MODES.get(given, given)} if given is not None else {})}
     return made
+
+
+def mode(net: Mapping[str, Any]) -> str:
+    """Give `net.tls.mode` of a `net` section, in whichever spelling; `disabled` where there is none."""
+    return str((translated(net).get("tls") or {}).get("mode") or "disabled")
 
 
 def old_spellings(net: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -43,9 +48,9 @@ def old_spellings(net: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "net.ssl.mode", f"net.tls.mode: {_OLD_MODES.get(value, value)}"
         else:
             yield f"net.ssl.{name}", f"net.tls.{_OLD_NAMES.get(name, name)}"
-    mode = (net.get("tls") or {}).get("mode")
-    if mode in _OLD_MODES:
-        yield "net.tls.mode", f"net.tls.mode: {_OLD_MODES[mode]}"
+    written = (net.get("tls") or {}).get("mode")
+    if written in _OLD_MODES:
+        yield "net.tls.mode", f"net.tls.mode: {_OLD_MODES[written]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from dsi.model import Problem, Role
 from dsi.suggest import did_you_mean
 from dsi.systems.mongodb import mongod_config, old_options
 from dsi.systems.mongodb.plan import ClusterPlan, NodePlan
-from dsi.systems.mongodb.tls import old_spellings
+from dsi.systems.mongodb.tls import mode, old_spellings
 
 MAX_MEMBERS = 50
 MAX_VOTING_MEMBERS = 7
@@ -39,6 +39,7 @@ class Topology:
         self.problems = (
             *_clashes(self.nodes), *_wrong_sets(self.clusters), *_missing_parts(self.clusters),
             *_passed_over(self.nodes), *_old_options(self.nodes), *_wrong_security(setup, self.nodes),
+            *_mixed_tls(self.clusters),
         )  # fmt: skip
 
     def insist(self) -> None:
@@ -335,6 +336,23 @@ def _wrong_security(setup: models.MongodbSetup, nodes: Sequence[NodePlan]) -> It
             elif option == "security.keyFile":
                 yield Problem(
                     path=path, message=f"dsi makes a key file of its own; {value} is passed over", warning=True
+                )
+
+
+def _mixed_tls(clusters: Sequence[ClusterPlan]) -> Iterator[Problem]:
+    """Yield the nodes that go to others in plain, where one of those takes no plain connections.
+
+    https://www.mongodb.com/docs/manual/reference/configuration-options/#mongodb-setting-net.tls.mode
+    """
+    for cluster in clusters:
+        nodes = [(node, mode(node.model.config_file.get("net") or {})) for node in cluster.nodes]
+        strict = next((node for node, its_mode in nodes if its_mode == "requireTLS"), None)
+        for node, its_mode in nodes:
+            if strict and its_mode in ("disabled", "allowTLS"):
+                yield Problem(
+                    path=f"{node.path}.config_file.net.tls.mode",
+                    message=f"with {its_mode} it can't connect to {strict.path}, which has requireTLS: "
+                    "write requireTLS or preferTLS",
                 )
 
 
