@@ -43,7 +43,7 @@ REPLICA_SET = re.compile(r"(?P<name>[^/]+)/(?P<hosts>[^:,/]+:\d+(,[^:,/]+:\d+)*)
 OP_REPLY, OP_QUERY, OP_MSG = 1, 2004, 2013
 UNAUTHORIZED, NO_SUCH_COMMAND = 13, 59
 LIMIT_S = 120
-LOGIN = {"saslStart", "saslContinue", "logout"}
+LOGIN = {"saslStart", "saslContinue", "authenticate", "logout"}
 HANDED_ON = LOGIN | {"ping", "endSessions", "connectionStatus", "usersInfo", "rolesInfo", "createUser", "dropUser"}
 ASKED_OF_HELLO = ("saslSupportedMechs", "speculativeAuthenticate")
 
@@ -167,12 +167,15 @@ class ConfigServers:
         if key:
             options |= {"username": "__system", "password": Path(key).read_text().strip(), "authSource": "local"}
             options |= {"authMechanism": "SCRAM-SHA-256"}
+        by_certificate = config.get("security", {}).get("clusterAuthMode") == "x509"
+        if by_certificate:
+            options |= {"authSource": "$external", "authMechanism": "MONGODB-X509"}
         self._tls: ssl.SSLContext | None = None
         if server_tls(tls):
             self._tls = ssl.create_default_context(cafile=tls["CAFile"])
             self._tls.load_cert_chain(tls["certificateKeyFile"])
             options |= {"tls": True, "tlsCAFile": tls["CAFile"], "tlsCertificateKeyFile": tls["certificateKeyFile"]}
-        self.have_users = key is not None
+        self.have_users = key is not None or by_certificate
         self._client: MongoClient[Document] = MongoClient(hosts, **options)
         logging.info("waiting for a primary of the config servers")
         try:

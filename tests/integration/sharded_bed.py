@@ -29,11 +29,10 @@ async def bring_mongos(bed: Bed) -> None:
     await bed.hosts[bed.addresses[4]].write_file("mongodb/bin/mongos", PROGRAM.encode(), mode=0o755)
 
 
-def sharded(bed: Bed, *, net: Mapping | None = None, **fields: Any) -> dict[str, Any]:
-    """Give a sharded cluster of five hosts. `net` goes into every node's configuration, `fields` to its mongos."""
-    own = {} if net is None else {"net": {**CONFIG["net"], **net}}
-    config = {**CONFIG, **own}
-    router = {"config_file": {**MONGOS_CONFIG, **own}, **fields}
+def sharded(bed: Bed, *, also: Mapping | None = None, **fields: Any) -> dict[str, Any]:
+    """Give a sharded cluster of five hosts. `also` goes into every node's configuration, `fields` to its mongos."""
+    config = {**CONFIG, **(also or {})}
+    router = {"config_file": {**MONGOS_CONFIG, **(also or {})}, **fields}
 
     def mongod(number: int, name: str) -> dict[str, Any]:
         return bed.node(number, id=name, config=config)
@@ -50,9 +49,9 @@ def sharded(bed: Bed, *, net: Mapping | None = None, **fields: Any) -> dict[str,
     }
 
 
-async def started(bed: Bed, *, net: Mapping | None = None, **setup: Any) -> Deployment:
+async def started(bed: Bed, *, also: Mapping | None = None, **setup: Any) -> Deployment:
     await bring_mongos(bed)
-    deployment = await bed.deployment(sharded(bed, net=net), **setup)
+    deployment = await bed.deployment(sharded(bed, also=also), **setup)
     await deployment.install()
     await deployment.start()
     assert await deployment.status() == WHOLE

@@ -9,16 +9,23 @@ from typing import Any
 import pytest
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure
-from tests.integration.mongodb_bed import Bed, bed_of, pids
+from tests.integration.mongodb_bed import CONFIG, Bed, bed_of, pids
 from tests.integration.sharded_bed import PROGRAM, WHOLE, node, sharded, started
 from tests.integration.work_directory import WorkDirectory
 
+from dsi.config.models import Mapping
 from dsi.systems.mongodb import Deployment, embedded_mongod, make_tls_material
 
 pytestmark = pytest.mark.skipif(embedded_mongod() is None, reason="needs the extra `embedded`")
 
 ENABLED = {"enabled": True, "username": "us:er", "password": "p@ss:w$rd/%'\"é"}
-TLS = {"tls": {"mode": "requireTLS", "CAFile": "tls/ca.pem", "certificateKeyFile": "tls/server.pem"}}
+CERTIFICATES = {"mode": "requireTLS", "CAFile": "tls/ca.pem", "certificateKeyFile": "tls/server.pem"}
+TLS: Mapping = {"net": {**CONFIG["net"], "tls": CERTIFICATES}}
+
+LOG_IN = (
+    "import os, pymongo; client = pymongo.MongoClient(os.environ['URL']);"
+    "print(client.admin.command('connectionStatus')['authInfo']['authenticatedUsers'][0]['user'])"
+)
 
 
 @pytest.fixture
@@ -106,8 +113,8 @@ async def test_kept_data_stay_and_their_users_learn_a_new_password(bed: Bed) -> 
 
 async def test_all_of_a_cluster_speaks_tls_and_a_later_dsi_restarts_parts_of_it(certified: Bed) -> None:
     bed = certified
-    await (await started(bed, net=TLS, authentication=ENABLED)).close()
-    deployment = await bed.deployment(sharded(bed, net=TLS), authentication=ENABLED)
+    await (await started(bed, also=TLS, authentication=ENABLED)).close()
+    deployment = await bed.deployment(sharded(bed, also=TLS), authentication=ENABLED)
     assert await deployment.attach() == []
     for name, restarted in (("config", {"config"}), ("a:primary", {"a0"}), ("router", {"router"})):
         before = pids(deployment)
@@ -115,17 +122,23 @@ async def test_all_of_a_cluster_speaks_tls_and_a_later_dsi_restarts_parts_of_it(
         assert await deployment.status() == WHOLE
         assert {node for node, pid in pids(deployment).items() if pid != before[node]} == restarted
 
-    login = (
-        "import os, pymongo; client = pymongo.MongoClient(os.environ['URL']);"
-        "print(client.admin.command('connectionStatus')['authInfo']['authenticatedUsers'][0]['user'])"
-    )
     for host in bed.hosts.values():  # the paths in the connection string are relative to the host's home folder
         url = str(deployment.url_on(host))
         assert "tlsCAFile=tls/ca.pem" in url
-        assert (await host.run(f'python3 -c "{login}"', env={"URL": url})).stdout == "us:er\n"
+        assert (await host.run(f'python3 -c "{LOG_IN}"', env={"URL": url})).stdout == "us:er\n"
     plain = f"mongodb://{bed.addresses[4]}/?serverSelectionTimeoutMS=300"
-    refused = await host.run(f'python3 -c "{login}"', env={"URL": plain}, check=False)
+    refused = await host.run(f'python3 -c "{LOG_IN}"', env={"URL": plain}, check=False)
     assert "ServerSelectionTimeoutError" in refused.stderr
+
+
+async def test_a_cluster_whose_nodes_know_each_other_by_certificates_has_no_key(certified: Bed) -> None:
+    also: Mapping = {**TLS, "security": {"clusterAuthMode": "x509"}}
+    deployment = await started(certified, also=also, authentication=ENABLED)
+    await deployment.restart(nodes=["b", "router"])
+    assert await deployment.status() == WHOLE
+    for host in certified.hosts.values():
+        assert (await host.run(f'python3 -c "{LOG_IN}"', env={"URL": str(deployment.url_on(host))})).stdout == "us:er\n"
+        assert (await host.run("ls .dsi/*.key", check=False)).stdout == ""
 
 
 LOGIN = f"""#!{sys.executable}

@@ -12,7 +12,7 @@ from tests.integration.mongodb_bed import CONFIG, Bed, bed_of
 from tests.integration.work_directory import WorkDirectory, hosts
 
 from dsi.config.models import Mapping
-from dsi.errors import ClusterError, Preflight
+from dsi.errors import ClusterError, DsiError, Preflight
 from dsi.systems.mongodb import embedded_mongod, make_tls_material
 
 pytestmark = pytest.mark.skipif(embedded_mongod() is None, reason="needs the extra `embedded`")
@@ -63,6 +63,45 @@ async def test_a_replica_set_with_tls_and_authentication_starts_restarts_and_ref
     plain = f"mongodb://u:p%40%3A%2F@{three.addresses[0]}:27017/?authSource=admin&serverSelectionTimeoutMS=300"
     refused = await host.run(f'python3 -c "{insert}"', env={"URL": plain}, check=False)
     assert "ServerSelectionTimeoutError" in refused.stderr
+
+
+async def test_members_that_know_each_other_by_certificates_need_no_key_and_let_dsi_in_by_one(
+    three: Bed, tmp_path: Path
+) -> None:
+    plan = three.replica_set()
+    for node in plan["mongod"]:
+        node["config_file"] = {**with_net(tls=TLS), "security": {"clusterAuthMode": "x509"}}
+    setup: dict[str, Any] = {
+        "authentication": {"enabled": True, "username": "u"},
+        "client_tls": {"certificateKeyFile": "tls/client.pem"},
+    }
+    first = await three.deployment(plan, **setup)
+    await first.install()
+    await first.start()
+    await first.restart(clean_db_dir=True)
+    assert await first.status() == {"first": "PRIMARY", "second": "SECONDARY", "third": "SECONDARY"}
+    parsed = (await first.nodes[0].ask("getCmdLineOpts"))["parsed"]["security"]
+    assert parsed == {"clusterAuthMode": "x509", "authorization": "enabled"}
+    host = three.hosts[three.addresses[0]]
+    assert (await host.run("ls .dsi/*.key", check=False)).stdout == ""
+    insert = "import os, pymongo; print(pymongo.MongoClient(os.environ['URL']).t.t.insert_one({}).acknowledged)"
+    assert (await host.run(f'python3 -c "{insert}"', env={"URL": str(first.url_on(host))})).stdout == "True\n"
+    stranger = f"mongodb://{three.addresses[0]}/?tls=true&tlsCAFile=tls/ca.pem&tlsCertificateKeyFile=tls/client.pem"
+    refused = await host.run(f'python3 -c "{insert}"', env={"URL": stranger}, check=False)
+    assert "requires authentication" in refused.stderr
+    await first.close()
+
+    second = await three.deployment()
+    assert await second.attach() == []
+    await second.stop()
+    for host in three.hosts.values():
+        assert '"Received signal"' not in (await host.run("cat data/logs/mongod.log")).stdout
+
+    (tmp_path / "tls/server.pem").unlink()
+    third = await three.deployment(plan, **setup)
+    with pytest.raises(DsiError, match=r"net\.tls\.certificateKeyFile: tls/server\.pem is on the hosts") as lacking:
+        await third.start()
+    assert "client_tls" not in str(lacking.value)
 
 
 async def test_a_later_dsi_that_knows_no_configuration_stops_the_node_cleanly(bed: Bed) -> None:

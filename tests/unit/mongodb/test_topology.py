@@ -123,12 +123,42 @@ def test_a_lock_to_which_dsi_has_no_key_is_refused_and_says_what_to_write() -> N
     assert "needs a username" in messages(topology(own, authentication={"enabled": True}))
 
 
-def test_an_own_key_file_is_passed_over_with_a_warning_and_x509_between_members_refused() -> None:
+def test_an_own_key_file_is_passed_over_with_a_warning() -> None:
+    own = standalone(1, config_file={"security": {"keyFile": "key"}})
+    found = topology(own, authentication={"enabled": True, "username": "u"})
+    assert [problem.warning for problem in found.problems] == [True]
+
+
+def by_certificate(known_by: str = "x509", **tls: str) -> dict[str, Any]:
+    whole = {"mode": "requireTLS", "CAFile": "ca", "certificateKeyFile": "k", **tls}
+    return {"security": {"clusterAuthMode": known_by}, "net": {"tls": whole}}
+
+
+def test_members_may_know_each_other_by_certificates_if_all_of_them_do() -> None:
     enabled = {"enabled": True, "username": "u"}
-    with_key = topology(standalone(1, config_file={"security": {"keyFile": "key"}}), authentication=enabled)
-    assert [problem.warning for problem in with_key.problems] == [True]
-    x509 = topology(standalone(1, config_file={"security": {"clusterAuthMode": "x509"}}), authentication=enabled)
-    assert "sendX509" in messages(x509)
+    known, unknown = node(1, config_file=by_certificate()), node(2, config_file={"net": by_certificate()["net"]})
+    topology(replica_set(known), replica_set(unknown), authentication=enabled).insist()
+    mixed = topology(replica_set(known, unknown), authentication=enabled)
+    assert [problem.path.partition("config_file.")[0] for problem in mixed.problems] == [
+        "mongodb_setup.topology.0.mongod.0."
+    ]
+    assert "topology.0.mongod.1 has no x509" in messages(mixed)
+    assert "dsi would not get in" in messages(topology(replica_set(known)))
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (by_certificate("sendX509"), "sendX509 is a step between keyFile and x509"),
+        (by_certificate(mode="allowTLS"), "mode requireTLS or preferTLS"),
+        (by_certificate(CAFile=""), "with a CAFile"),
+        ({"security": {"clusterAuthMode": "x509"}}, "x509 needs net.tls"),
+    ],
+)
+def test_members_without_certificates_cannot_know_each_other_by_them(config: dict[str, Any], said: str) -> None:
+    assert said in messages(
+        topology(standalone(1, config_file=config), authentication={"enabled": True, "username": "u"})
+    )
 
 
 def test_old_spellings_of_tls_are_warnings_that_say_the_new_one() -> None:

@@ -10,10 +10,15 @@ from dsi.systems.mongodb.tls import ClientTls
 _SYSTEM = {"username": "__system", "authSource": "local", "authMechanism": "SCRAM-SHA-256"}
 """The user that whoever has the key file is: https://www.mongodb.com/docs/manual/reference/built-in-roles/#__system"""
 
+_MEMBER = {"authSource": "$external", "authMechanism": "MONGODB-X509"}
+"""The same user, for who has a member's certificate: https://www.mongodb.com/docs/manual/core/security-internal-authentication/"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """`key`: what is in the servers' key file; None where they have none. `tls`: None where they do without.
+
+    Where members know each other by certificates, `tls` has one of these, and there is no key.
 
     `folder` is the work directory, in which the files of `tls` lie.
     """
@@ -38,8 +43,7 @@ class Access:
         Raises:
             Preflight: a certificate isn't on this machine.
         """
-        login = {**_SYSTEM, "password": self.key} if self.key else {}
-        return {**login, **self._tls_options()}
+        return {**self._login(), **self._tls_options()}
 
     def insist(self) -> None:
         """Go on only with all that is needed to get in.
@@ -48,6 +52,11 @@ class Access:
             Preflight: a certificate isn't on this machine.
         """
         self.driver_options()
+
+    def _login(self) -> dict[str, Any]:
+        if self.tls and self.tls.of_member:
+            return dict(_MEMBER)
+        return {**_SYSTEM, "password": self.key} if self.key else {}
 
     def _tls_options(self) -> dict[str, Any]:
         if self.tls is None:

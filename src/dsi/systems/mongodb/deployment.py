@@ -13,7 +13,7 @@ from dsi.config import models
 from dsi.errors import ClusterError, ConfigError, InvalidCommand, Preflight
 from dsi.hosts.base import Host
 from dsi.state import State
-from dsi.systems.mongodb import credentials, preflight, selection, validation
+from dsi.systems.mongodb import credentials, mongod_config, preflight, selection, validation
 from dsi.systems.mongodb.access import Access
 from dsi.systems.mongodb.cleaning import Cleaning
 from dsi.systems.mongodb.cluster import Cluster
@@ -25,7 +25,7 @@ from dsi.systems.mongodb.replica_set import ReplicaSet
 from dsi.systems.mongodb.rolling import roll
 from dsi.systems.mongodb.sharded_cluster import ShardedCluster
 from dsi.systems.mongodb.standalone import Standalone
-from dsi.systems.mongodb.tls import client_tls
+from dsi.systems.mongodb.tls import client_tls, member_tls
 from dsi.systems.mongodb.topology import Topology
 from dsi.systems.mongodb.users import make_user
 from dsi.systems.mongodb.waiting import side_by_side
@@ -362,11 +362,11 @@ class Deployment:
         return Node(plan, host, self._rules, access=access, local_address=local_address)
 
     def _access(self, config: Mapping[str, Any]) -> Access:
-        return Access(
-            key=self._secrets.key if self._user and self._secrets else None,
-            tls=client_tls(config, self._setup.client_tls),
-            folder=self._state.work_directory,
-        )
+        folder = self._state.work_directory
+        if self._user and mongod_config.is_x509(config):
+            return Access(tls=member_tls(config, self._setup.client_tls), folder=folder)
+        key = self._secrets.key if self._user and self._secrets else None
+        return Access(key=key, tls=client_tls(config, self._setup.client_tls), folder=folder)
 
     def _access_of(self, record: Mapping[str, Any]) -> Access:
         key = self._secrets.key if self._secrets else None

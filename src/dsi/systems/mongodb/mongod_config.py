@@ -62,6 +62,11 @@ def own_paths(config: Mapping[str, Any]) -> dict[str, str]:
     return {option: path for option, path in paths.items() if path}
 
 
+def is_x509(config: Mapping[str, Any]) -> bool:
+    """Whether members know each other by their certificates, and not by a key file."""
+    return bool(_at(config, "security.clusterAuthMode") == "x509")
+
+
 def own_security(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield what a configuration says, with its value, of what dsi sees to itself: who gets in."""
     for path in _SEEN_TO:
@@ -89,8 +94,8 @@ def whole(
 
     `local_address` is the address of a host that shares this machine with others (127.0.N.M), else None. There the
     server listens on that address alone, since they would clash, and on no Unix socket unless `pathPrefix` gives it a
-    folder. `sharding` is what goes into the section of that name. With a `key_file` nobody gets in who has neither
-    that nor a user's password.
+    folder. `sharding` is what goes into the section of that name. With a `key_file`, or where members know each other
+    by their certificates, nobody gets in who has neither that nor a user's password.
 
     It never forks: dsi starts it in a session of its own, which also keeps its exit status.
     """
@@ -110,8 +115,8 @@ def whole(
         made["replication"] = {**(made.get("replication") or {}), "replSetName": replica_set}
     if sharding:
         made["sharding"] = {**(made.get("sharding") or {}), **sharding}
-    if key_file:
-        made["security"] = {**(made.get("security") or {}), **_security(role, key_file)}
+    if key_file or is_x509(made):
+        made["security"] = _security(made.get("security") or {}, role, key_file)
     _never_fork(made)
     return made
 
@@ -121,9 +126,11 @@ def as_file(config: Mapping[str, Any]) -> bytes:
     return (json.dumps(config, indent=1) + "\n").encode()
 
 
-def _security(role: Role, key_file: str) -> dict[str, str]:
-    # A mongos has no option security.authorization: with a key file it asks who somebody is, and the shards decide.
-    return {"keyFile": key_file} if role == "mongos" else {"keyFile": key_file, "authorization": "enabled"}
+def _security(given: Mapping[str, Any], role: Role, key_file: str | None) -> dict[str, Any]:
+    made = {name: value for name, value in given.items() if name != "keyFile"}
+    # A mongos has no option security.authorization: it asks who somebody is, and the shards decide.
+    authorization = {} if role == "mongos" else {"authorization": "enabled"}
+    return {**made, **({"keyFile": key_file} if key_file else {}), **authorization}
 
 
 def _keep_to(net: dict[str, Any], address: str) -> None:

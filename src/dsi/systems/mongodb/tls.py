@@ -3,7 +3,7 @@
 import shlex
 import urllib.parse
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +53,17 @@ def old_spellings(net: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "net.tls.mode", f"net.tls.mode: {_OLD_MODES[written]}"
 
 
+_SERVERS_FILE = ("certificateKeyFile", "certificateKeyFilePassword")
+_MEMBERS_FILE = ("clusterFile", "clusterPassword")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientTls:
     """What a client of one server needs.
 
     The files' paths are as the configuration has them: relative to the home folder on hosts, to the work directory
-    here. `keys` says, for errors, where in the configuration each file is named.
+    here. `of_member`: the certificate is one by which members know each other, and lets in as `__system`.
+    `keys` says, for errors, where in the configuration each file is named.
     """
 
     ca_file: str | None = None
@@ -66,6 +71,7 @@ class ClientTls:
     password: str | None = field(default=None, repr=False)
     any_certificate: bool = False
     any_name: bool = False
+    of_member: bool = False
     keys: Mapping[str, str] = field(default_factory=dict)
 
     def url_options(self) -> list[str]:
@@ -96,11 +102,15 @@ class ClientTls:
         return ClientTls(
             ca_file=_here(work_directory, self.ca_file, self.keys.get("CAFile", "")),
             certificate_key_file=_here(
-                work_directory, self.certificate_key_file, self.keys.get("certificateKeyFile", "")
+                work_directory,
+                self.certificate_key_file,
+                self.keys.get("certificateKeyFile", ""),
+                only_this=self.of_member,
             ),
             password=self.password,
             any_certificate=self.any_certificate,
             any_name=self.any_name,
+            of_member=self.of_member,
         )
 
 
@@ -128,14 +138,26 @@ def client_tls(config: Mapping[str, Any], own: models.ClientTls) -> ClientTls | 
     )
 
 
-def _here(work_directory: Path, path: str | None, key: str) -> str | None:
+def member_tls(config: Mapping[str, Any], own: models.ClientTls) -> ClientTls | None:
+    """Give what dsi needs where members know each other by certificates (`clusterAuthMode: x509`): one of theirs."""
+    found = client_tls(config, own)
+    tls = translated(config.get("net") or {}).get("tls") or {}
+    name, password = _MEMBERS_FILE if tls.get("clusterFile") else _SERVERS_FILE
+    return found and replace(
+        found,
+        certificate_key_file=tls.get(name),
+        password=tls.get(password),
+        of_member=True,
+        keys={**found.keys, "certificateKeyFile": f"net.tls.{name}"},
+    )
+
+
+def _here(work_directory: Path, path: str | None, key: str, *, only_this: bool = False) -> str | None:
     if not path:
         return None
     found = work_directory / path
     if not found.is_file():
-        name = key.rpartition(".")[2]
-        raise Preflight(
-            f"{key}: {path} is on the hosts, and dsi needs it, too: there is no {found}. Put a copy there, or name one "
-            f"by mongodb_setup: {{client_tls: {{{name}: PATH}}}}, relative to the work directory"
-        )
+        own = f", or name one by mongodb_setup: {{client_tls: {{{key.rpartition('.')[2]}: PATH}}}}"
+        remedy = f"Put a copy there{'' if only_this else own}, relative to the work directory"
+        raise Preflight(f"{key}: {path} is on the hosts, and dsi needs it, too: there is no {found}. {remedy}")
     return str(found)

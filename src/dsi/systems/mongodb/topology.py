@@ -16,7 +16,7 @@ from dsi.model import Problem, Role
 from dsi.suggest import did_you_mean
 from dsi.systems.mongodb import mongod_config, old_options
 from dsi.systems.mongodb.plan import ClusterPlan, NodePlan
-from dsi.systems.mongodb.tls import mode, old_spellings
+from dsi.systems.mongodb.tls import mode, old_spellings, translated
 
 MAX_MEMBERS = 50
 MAX_VOTING_MEMBERS = 7
@@ -39,7 +39,7 @@ class Topology:
         self.problems = (
             *_clashes(self.nodes), *_wrong_sets(self.clusters), *_missing_parts(self.clusters),
             *_passed_over(self.nodes), *_old_options(self.nodes), *_wrong_security(setup, self.nodes),
-            *_mixed_tls(self.clusters),
+            *_mixed_tls(self.clusters), *_mixed_certificates(self.clusters),
         )  # fmt: skip
 
     def insist(self) -> None:
@@ -329,13 +329,31 @@ def _wrong_security(setup: models.MongodbSetup, nodes: Sequence[NodePlan]) -> It
                     message="dsi would not get in: leave it out, and write mongodb_setup: "
                     "{authentication: {enabled: true}}, which gives every node dsi's key file and authorization",
                 )
-            elif value == "x509":
-                yield Problem(
-                    path=path, message="x509 is not supported: sendX509 also takes the key file, dsi's way in"
-                )
+            elif option == "security.clusterAuthMode":
+                yield from _wrong_certificates(node, value, path)
             elif option == "security.keyFile":
                 yield Problem(
                     path=path, message=f"dsi makes a key file of its own; {value} is passed over", warning=True
+                )
+
+
+def _wrong_certificates(node: NodePlan, value: str, path: str) -> Iterator[Problem]:
+    """See whether a `clusterAuthMode` other than keyFile can be."""
+    tls = translated(node.model.config_file.get("net") or {}).get("tls") or {}
+    if value != "x509":
+        yield Problem(path=path, message=f"{value} is a step between keyFile and x509: write one of these")
+    elif tls.get("mode") not in ("requireTLS", "preferTLS") or not tls.get("CAFile"):
+        yield Problem(path=path, message="x509 needs net.tls, with a CAFile, and mode requireTLS or preferTLS")
+
+
+def _mixed_certificates(clusters: Sequence[ClusterPlan]) -> Iterator[Problem]:
+    for cluster in clusters:
+        with_key = next((node for node in cluster.nodes if not mongod_config.is_x509(node.model.config_file)), None)
+        for node in cluster.nodes:
+            if with_key and mongod_config.is_x509(node.model.config_file):
+                yield Problem(
+                    path=f"{node.path}.config_file.security.clusterAuthMode",
+                    message=f"{with_key.path} has no x509: members know each other all in one way",
                 )
 
 
