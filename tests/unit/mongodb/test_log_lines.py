@@ -38,3 +38,17 @@ def test_many_errors_leave_the_last_ten() -> None:
 def test_what_an_earlier_start_wrote_is_not_shown() -> None:
     lines = [entry("an old error", "E"), entry("***** SERVER RESTARTED *****"), entry("new")]
     assert "old" not in "\n".join(telling(lines))
+
+
+def test_what_the_server_said_and_what_it_logged_are_ten_lines_together() -> None:
+    said = [entry("no TLS 1.0"), "", "terminate called"]
+    shown = telling([entry("cannot listen", "E"), *(entry(f"ending {number}") for number in range(50))], said)
+    assert len(shown) == 10
+    assert shown[0] == "terminate called"
+    assert shown[1].endswith("E CONTROL: cannot listen")
+    assert shown[-1].endswith("ending 49")
+
+
+def test_what_the_server_said_is_shown_though_the_log_of_the_same_start_has_a_line_of_its_own_for_it() -> None:
+    said = [entry("before it had a log", "E")]
+    assert telling([entry("an old error", "E"), entry("***** SERVER RESTARTED *****")], said)[0].endswith("had a log")

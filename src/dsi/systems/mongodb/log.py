@@ -12,11 +12,16 @@ _BAD = {"E", "F"}
 _START = "SERVER RESTARTED"
 
 
-def telling(lines: Sequence[str]) -> list[str]:
-    """Choose what tells most: the last lines since the last start, and errors before them; ten at most, readable."""
-    begun = max((number for number, line in enumerate(lines) if _START in line), default=0)
-    entries = [(line, _entry(line)) for line in lines[begun:]]
-    bad = [number for number, (_, entry) in enumerate(entries) if entry and entry["s"] in _BAD]
+def telling(logged: Sequence[str], said: Sequence[str] = ()) -> list[str]:
+    """Choose what tells most: the last lines since the last start, and errors before them; ten at most, readable.
+
+    `said` is what the server wrote to its standard output, before it had a log or because it could not log. What is in
+    plain words there is an error, too.
+    """
+    begun = max((number for number, line in enumerate(logged) if _START in line), default=0)
+    entries = [(line, _entry(line)) for line in (*said, *logged[begun:])]
+    plain = {number for number, (line, entry) in enumerate(entries[: len(said)]) if entry is None and line.strip()}
+    bad = [number for number, (_, entry) in enumerate(entries) if number in plain or (entry and entry["s"] in _BAD)]
     last = range(max(len(entries) - _SHOWN_LINES + len(bad[-_SHOWN_LINES:]), 0), len(entries))
     chosen = sorted({*bad[-_SHOWN_LINES:], *last})
     return [_readable(*entries[number]) for number in chosen]

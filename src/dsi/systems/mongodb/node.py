@@ -191,10 +191,10 @@ class Node:
         return ClusterError(self.plan.label, message, await self.log_tail())
 
     async def log_tail(self) -> list[str]:
-        """Give the lines of the server's log that tell most, and what it said before it had one."""
+        """Give the lines that tell most of the server's log, and of what it said before it had one; ten at most."""
         said = await folders.tail(self.host, self.files.out, lines=SEARCHED_LINES)
         logged = await folders.tail(self.host, self._log_path, lines=SEARCHED_LINES, written_since=self.files.pid)
-        return [*telling(said), *telling(logged)]
+        return telling(logged, said)
 
     # --- being asked ----------------------------------------------------------------------------------------
 
