@@ -102,7 +102,21 @@ def _not_yet(tree: Tree) -> list[Problem]:
     if settings.provider not in PROVISIONERS:
         path = "infrastructure_provisioning.provider"
         found.append(tree.problem(path, f"{settings.provider} is not supported yet", allowed=sorted(PROVISIONERS)))
+    delays = "mongodb_setup.network_delays"
+    if tree.has(delays) and _asks_for_a_delay(tree.get_lenient(delays)):
+        message = "network delays are not supported yet: the cluster comes up without them"
+        found.append(tree.problem(delays, message, warning=True))
     if tests:
         message = "results are not parsed yet: `type` is passed over"
         found.append(tree.problem("test_control.run", message, warning=True))
     return found
+
+
+def _asks_for_a_delay(settings: Any) -> bool:
+    """Whether any delay in it is more than nothing: many files of the original say that there is none."""
+    if isinstance(settings, list):
+        return any(map(_asks_for_a_delay, settings))
+    if not isinstance(settings, dict):
+        return False
+    here = (settings.get(key) for key in ("delay_ms", "jitter_ms"))
+    return any(here) or any(map(_asks_for_a_delay, settings.values()))

@@ -12,7 +12,7 @@ def test_a_replica_set_is_reached_by_all_its_private_addresses() -> None:
     setup = MongodbSetup.model_validate({"topology": [{"cluster_type": "replset", "mongod": NODES}]})
     assert meta(setup) == {
         "mongodb_url": "mongodb://10.0.0.1:27017,10.0.0.2:27017,10.0.0.3:27017/?replicaSet=rs0",
-        "mongodb_url_base": "mongodb://10.0.0.1:27017,10.0.0.2:27017,10.0.0.3:27017",
+        "mongodb_url_base": "mongodb://10.0.0.1:27017,10.0.0.2:27017,10.0.0.3:27017/admin",
         "hosts": "10.0.0.1:27017,10.0.0.2:27017,10.0.0.3:27017",
         "hostname": "10.0.0.1",
         "port": 27017,
@@ -54,10 +54,14 @@ def test_connection_strings_have_the_user_percent_encoded() -> None:
     found = meta(setup, User("a@b", "p:/?#[]@$%${x}"))
     login = "a%40b:p%3A%2F%3F%23%5B%5D%40%24%25%24%7Bx%7D@"
     assert found["mongodb_url"] == f"mongodb://{login}10.0.0.1:27017/?replicaSet=rs0&authSource=admin"
-    assert found["mongodb_url_base"] == f"mongodb://{login}10.0.0.1:27017"
+    assert found["mongodb_url_base"] == f"mongodb://{login}10.0.0.1:27017/admin"
     assert found["hosts"] == "10.0.0.1:27017"
-    known = parse_uri(found["mongodb_url"])
-    assert (known["username"], known["password"]) == ("a@b", "p:/?#[]@$%${x}")
+    # As the original's files write it.
+    for url in (found["mongodb_url"], f"{found['mongodb_url_base']}?replicaSet=rs0"):
+        known = parse_uri(url)
+        assert (known["username"], known["password"]) == ("a@b", "p:/?#[]@$%${x}")
+        assert known["options"]["replicaSet"] == "rs0"
+        assert "admin" in (known["options"].get("authSource"), known["database"])
 
 
 def test_a_sharded_cluster_is_reached_by_its_mongos_and_its_shards_have_the_primaries() -> None:

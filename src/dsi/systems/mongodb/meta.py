@@ -22,7 +22,7 @@ def meta(setup: models.MongodbSetup, user: User | None = None) -> dict[str, Any]
     has a table too: whether it can be is another question. `user` is who clients are, None where anybody may do
     everything: the connection strings have name and password, percent-encoded.
 
-    - `mongodb_url_base`: `mongodb://USER:PASSWORD@HOST:PORT,…`, to which a database and options can be added;
+    - `mongodb_url_base`: `mongodb://USER:PASSWORD@HOST:PORT,…/admin`, to which `?` and options can be added;
       `mongodb_url`: the same, whole: `mongodb://USER:PASSWORD@HOST:PORT,…/?replicaSet=rs0&authSource=admin`
     - `hosts`: `HOST:PORT,…`; `hostname`, `port`: of the first node
     - `is_sharded`, `is_replset`
@@ -42,7 +42,7 @@ def meta(setup: models.MongodbSetup, user: User | None = None) -> dict[str, Any]
     tls = client_tls(entrance.model.config_file, setup.client_tls)
     return {
         "mongodb_url": url(first, user, setup.client_tls),
-        "mongodb_url_base": f"mongodb://{login(user)}{hosts}",
+        "mongodb_url_base": f"mongodb://{login(user)}{hosts}/admin",
         "hosts": hosts,
         "hostname": entrance.address,
         "port": entrance.port,

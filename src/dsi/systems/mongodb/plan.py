@@ -7,6 +7,7 @@ from typing import Any
 from dsi.config import models
 from dsi.model import Role
 from dsi.systems.mongodb import mongod_config
+from dsi.systems.mongodb.options import at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,12 @@ class NodePlan:
     def port(self) -> int:
         """`net.port` of its configuration."""
         return mongod_config.port_of(self.model.config_file)
+
+    @property
+    def joins_later(self) -> bool:
+        """Whether it is a standalone with a `replSetName`: an empty member, which a test adds to its set."""
+        name = at(self.model.config_file, "replication.replSetName")
+        return self.role == "mongod" and self.replica_set is None and bool(name)
 
     @property
     def label(self) -> str:

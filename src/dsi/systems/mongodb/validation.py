@@ -119,7 +119,7 @@ async def _check(cluster: Cluster, named: Sequence[Node], *, all_of_it: bool) ->
         log.warning("it was taken down on purpose, and is not validated", cluster=cluster.plan.name)
         return
     if cluster.plan.replica_set is None:
-        await _validate(cluster.nodes[0])
+        await _validate_alone(cluster.nodes[0])
         return
     primary = await _primary(cluster)
     targets = [primary] if all_of_it else [node for node in named if node in there]
@@ -157,6 +157,13 @@ def _has_all_data(node: Node) -> bool:
     """Tell whether a member is to have what the primary has: an arbiter has nothing, a delayed one has it later."""
     member = node.plan.member or {}
     return not (member.get("arbiterOnly") or member.get("secondaryDelaySecs") or member.get("slaveDelay"))
+
+
+async def _validate_alone(node: Node) -> None:
+    if node.plan.joins_later and state_of(await node.hello()) == "NOT READY":
+        log.info("it is a member of no replica set yet, and is not validated", node=node.name)
+        return
+    await _validate(node)
 
 
 # --- one server's collections -------------------------------------------------------------------------------
