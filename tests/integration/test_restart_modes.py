@@ -1,6 +1,7 @@
 """Restarts of a replica set that aren't the usual one: by present role, by a crash, one member after another."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from pymongo import AsyncMongoClient
 from tests.integration.mongodb_bed import Bed, bed_of, client, pids
 
 from dsi.errors import ClusterError, InvalidCommand
+from dsi.hosts import LocalHost
 from dsi.systems.mongodb import Deployment, embedded_mongod
 
 pytestmark = pytest.mark.skipif(embedded_mongod() is None, reason="needs the extra `embedded`")
@@ -18,6 +20,11 @@ pytestmark = pytest.mark.skipif(embedded_mongod() is None, reason="needs the ext
 WHOLE = {"first": "PRIMARY", "second": "SECONDARY", "third": "SECONDARY"}
 SOON = {"settings": {"electionTimeoutMillis": 1000}}
 WRITERS = 2
+
+STATE_CHANGED = 21358
+ANOTHER_WAS_ELECTED = 21402
+STOPPING = 4695400
+"""What the server calls these messages of its log."""
 
 
 @pytest.fixture
@@ -79,6 +86,30 @@ async def test_a_rolling_restart_shows_a_client_with_retryable_writes_no_error(t
     assert changed(before, pids(deployment)) == {"first", "second", "third"}
     assert await deployment.status() == WHOLE
     assert 0 < report.writes_refused_s["rs0"] < report.duration_s
+    for host in three.hosts.values():
+        assert await stopped_as_primary(host) == 0
+
+
+async def stopped_as_primary(host: LocalHost) -> int:
+    """Count the stops of a node that was primary when it was told to stop: what clients would notice."""
+    ids = "|".join(map(str, (STATE_CHANGED, ANOTHER_WAS_ELECTED, STOPPING)))
+    log = (await host.run(f"grep -aE '\"id\":({ids}),' data/logs/mongod.log")).stdout
+    count, is_primary = 0, False
+    for entry in map(json.loads, log.splitlines()):
+        if entry["id"] == STATE_CHANGED and entry["attr"]["newState"] == "PRIMARY":
+            is_primary = True
+        elif entry["id"] == ANOTHER_WAS_ELECTED:
+            is_primary = False
+        elif entry["id"] == STOPPING:
+            count, is_primary = count + is_primary, False
+    return count
+
+
+async def test_the_usual_restart_stops_a_primary_as_primary(three: Bed) -> None:
+    """That a rolling one doesn't is seen in the server's log, and this is what it would look like there."""
+    deployment = await started(three, three.replica_set())
+    await deployment.restart(nodes=["first"])
+    assert await stopped_as_primary(three.hosts[three.addresses[0]]) == 1
 
 
 async def test_a_rolling_restart_of_secondaries_changes_no_primary(three: Bed) -> None:
