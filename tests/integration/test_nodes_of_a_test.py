@@ -42,6 +42,40 @@ def test_a_node_that_dies_fails_the_test_unless_it_was_meant_to(tmp_path: Path) 
     assert "rs0:primary (primary), crash" in result.stderr
 
 
+WRITE = """python3 - <<'END'
+import os, pymongo
+things = pymongo.MongoClient(os.environ["MONGODB_URL"]).test.things
+things.with_options(write_concern=pymongo.WriteConcern("majority")).insert_one({})
+END"""
+
+
+def test_each_node_of_a_set_that_is_killed_in_mid_test_fails_it_and_is_back_for_the_next(tmp_path: Path) -> None:
+    members = ("primary", "secondary1", "secondary2")
+    noticed = f'until grep -q "node_down.*$DSI_TEST_ID" {tmp_path}/reports/timeline.jsonl; do sleep 0.02; done'
+    kills = {member: send(json.dumps({f"on_{member}": {"exec": "pkill -9 mongod"}})) for member in members}
+    run = [
+        {"id": f"kills-{member}", "type": "shell", "cmd": "\n".join(["set -e", WRITE, kill, noticed, WRITE])}
+        for member, kill in kills.items()
+    ]
+    work = WorkDirectory(
+        tmp_path,
+        infrastructure_provisioning=hosts(3),
+        mongodb_setup=REPLICA_SET + "rs_conf: {settings: {electionTimeoutMillis: 1000}}\n",
+        test_control=json.dumps({"run": run, "dsisocket": {"enabled": True, "port": free_port()}}),
+    )
+    work.dsi("run", exit_status=1)
+    ends = work.events("test_end")
+    assert [(end["status"], end["exit_status"]) for end in ends] == [("failed", 0)] * 3
+    downs = work.events("node_down")
+    assert [(down["test"], down["node"], down["how"]) for down in downs] == [
+        (f"kills-{member}", member, "signal 9 (SIGKILL)") for member in members
+    ]
+    assert all(0 < len(down["log_tail"]) <= 10 for down in downs)
+    for end, member in zip(ends, members, strict=True):
+        assert f"{member} (127." in end["reason"]
+        assert "went down during the test, signal 9 (SIGKILL)" in end["reason"]
+
+
 def test_a_test_that_leaves_damaged_data_is_failed_unless_it_skips_validate(tmp_path: Path) -> None:
     damage = """python3 - <<'END'
 import os, pymongo

@@ -3,6 +3,7 @@
 import json
 import signal
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from tests.integration.work_directory import WorkDirectory, wait_until
@@ -185,3 +186,41 @@ def test_a_node_whose_host_is_lost_is_remembered_and_ended_by_the_next_teardown(
     hosts[2].heal()
     work.dsi("teardown")
     assert mongods(hosts[2]) == ""
+
+
+def has_begun(reports: Path) -> bool:
+    log = reports / "test_output.log"
+    return log.exists() and "begun" in log.read_text()
+
+
+def has_noticed(work: WorkDirectory, count: int) -> bool:
+    return len(work.events("node_down")) == count
+
+
+def test_a_node_that_is_killed_on_a_remote_host_fails_the_test_and_is_named_with_its_signal(
+    tmp_path: Path, ssh_hosts: StartHosts
+) -> None:
+    script = tmp_path / "talk.sh"
+    script.write_text("echo begun; until [ -e go-on ]; do sleep 0.05; done; rm go-on\n")
+    hosts = ssh_hosts(4)
+    tests = ", ".join(f"{{id: kills{index}, type: shell, cmd: bash workload.sh}}" for index in range(3))
+    upload = f'pre_task:\n  - on_workload_client: {{upload_files: [{{source: "{script}", target: workload.sh}}]}}\n'
+    work = work_directory(tmp_path, hosts, f"run: [{tests}]\n{upload}")
+    process = work.start("run")
+    try:
+        for index, host in enumerate(hosts[1:]):
+            wait_until(partial(has_begun, tmp_path / "reports" / f"kills{index}"), f"test {index} has begun")
+            host.run_inside("pkill", "-9", "mongod")
+            wait_until(partial(has_noticed, work, index + 1), "the watch has noticed")
+            (hosts[0].home / "go-on").touch()
+        _, err = process.communicate(timeout=100)
+    finally:
+        process.kill()
+    assert process.returncode == 1, err
+    downs = [(down["test"], down["node"], down["how"]) for down in work.events("node_down")]
+    assert downs == [(f"kills{index}", f"member{index}", "signal 9 (SIGKILL)") for index in range(3)]
+    for index, (end, host) in enumerate(zip(work.events("test_end"), hosts[1:], strict=True)):
+        assert (end["status"], end["exit_status"]) == ("failed", 0)
+        assert f"member{index} ({host.address}:27017): went down during the test, signal 9 (SIGKILL)" in end["reason"]
+        assert "the last lines of its log" in end["reason"]
+    assert [mongods(host) for host in hosts] == ["", "", "", ""]
