@@ -1,6 +1,7 @@
 """Clusters with TLS: real servers, and certificates that `dsi tls-material` makes."""
 
 import asyncio
+import itertools
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
+from pymongo import AsyncMongoClient, WriteConcern
+from pymongo.errors import ConnectionFailure, PyMongoError
 from tests.integration.mongodb_bed import CONFIG, Bed, bed_of
 from tests.integration.work_directory import WorkDirectory, hosts
 
@@ -102,6 +105,62 @@ async def test_members_that_know_each_other_by_certificates_need_no_key_and_let_
     with pytest.raises(DsiError, match=r"net\.tls\.certificateKeyFile: tls/server\.pem is on the hosts") as lacking:
         await third.start()
     assert "client_tls" not in str(lacking.value)
+
+
+async def test_no_acknowledged_write_is_lost_by_restarts_under_load_with_tls_and_authentication(
+    three: Bed, tmp_path: Path
+) -> None:
+    plan = three.replica_set()
+    for node in plan["mongod"]:
+        node["config_file"] = with_net(tls=TLS)
+    deployment = await three.deployment(plan, authentication={"enabled": True, "username": "u", "password": "p@:$/"})
+    await deployment.install()
+    await deployment.start()
+    client = AsyncMongoClient[dict[str, Any]](
+        ",".join(f"{address}:27017" for address in three.addresses),
+        username="u",
+        password="p@:$/",
+        replicaSet="rs0",
+        tls=True,
+        tlsCAFile=str(tmp_path / "tls/ca.pem"),
+        tlsCertificateKeyFile=str(tmp_path / "tls/client.pem"),
+    )
+    async with client:
+        writing = Writing(client)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(writing.write(name)) for name in range(3)]
+            await writing.goes_on()
+            for mode in ("clean", "crash", "rolling"):
+                await deployment.restart(mode=mode)
+                await writing.goes_on()
+            for task in tasks:
+                task.cancel()
+        kept = {document["_id"] async for document in writing.things.find({}, {"_id": 1})}
+    assert writing.acknowledged <= kept
+
+
+class Writing:
+    """Writes that a majority is to have. What may be tried again is what a restart looks like; the rest is an error."""
+
+    def __init__(self, connected: AsyncMongoClient[dict[str, Any]]) -> None:
+        self.things = connected.test.get_collection("things", write_concern=WriteConcern("majority"))
+        self.acknowledged: set[str] = set()
+
+    async def write(self, name: int) -> None:
+        for number in itertools.count():
+            try:
+                await self.things.insert_one({"_id": f"{name}.{number}"})
+            except PyMongoError as error:
+                if not isinstance(error, ConnectionFailure) and not error.has_error_label("RetryableWriteError"):
+                    raise
+                continue
+            self.acknowledged.add(f"{name}.{number}")
+
+    async def goes_on(self) -> None:
+        """Wait for further acknowledged writes."""
+        before = len(self.acknowledged)
+        while len(self.acknowledged) < before + 20:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_later_dsi_that_knows_no_configuration_stops_the_node_cleanly(bed: Bed) -> None:

@@ -1,11 +1,12 @@
 """Damaged collections and members that differ, made so for real, are found and named."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.mongodb_bed import CONFIG, Bed, bed_of, client
+from tests.integration.mongodb_bed import CONFIG, Bed, bed_of, client, until
 
 from dsi.config.models import Validated
 from dsi.errors import ClusterError, SeveralFailed
@@ -125,6 +126,25 @@ async def test_a_member_with_other_data_is_found_and_its_collections_are_named(t
     await by_hand(deployment.nodes[1], {"delete": "same", "deletes": [{"q": {"_id": 1}, "limit": 1}]})
     with pytest.raises(SeveralFailed, match=r"second .*: has other data than first .* in: test\.same; third "):
         await deployment.validate()
+
+
+async def test_a_server_that_dies_while_it_validates_is_named_with_the_collection(bed: Bed) -> None:
+    config = {**CONFIG, "setParameter": {"enableTestCommands": 1}}
+    deployment = await started(bed, bed.standalone(config=config))
+    await fill(deployment, "things")
+    async with client(deployment) as connected:
+        await connected.admin.command({"configureFailPoint": "pauseCollectionValidationWithLock", "mode": "alwaysOn"})
+        validating = asyncio.create_task(deployment.validate())
+
+        async def is_validating() -> bool:
+            running = await connected.admin.command({"currentOp": 1, "command.validate": {"$exists": True}})
+            return bool(running["inprog"])
+
+        await until(is_validating)
+    await bed.hosts[bed.addresses[0]].run("pkill -9 mongod")
+    with pytest.raises(ClusterError, match=r"alone .*: validate broke off at [a-z.]+: .*closed") as caught:
+        await validating
+    assert caught.value.log_tail
 
 
 async def test_only_listed_nodes_are_validated_and_what_was_taken_down_on_purpose_is_left_out(three: Bed) -> None:
