@@ -52,7 +52,8 @@ class Inventory:
                 return host
         raise Preflight(
             f"mongodb_setup.topology has a node on {public_ip} (private_ip {private_ip or public_ip}), "
-            f"and no host of infrastructure_provisioning.out has these addresses; there are: {self._names()}"
+            f"and no host of infrastructure_provisioning.out has these addresses; there are: {self._names()}. "
+            "Write ${infrastructure_provisioning.out.mongod.N.public_ip}, and the same of private_ip"
         )
 
     def local_address(self, host: Host) -> str | None:

@@ -161,6 +161,14 @@ async def test_a_download_that_breaks_off_is_an_error_and_is_not_kept(
     assert list((state.folder / "archives").iterdir()) == []
 
 
+async def test_a_url_that_is_no_more_is_an_error_that_says_how_to_do_without(host: LocalHost, state: State) -> None:
+    server, _ = await serve(b"")
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/m.tgz"
+    server.close()
+    with pytest.raises(Preflight, match=r'm\.tgz could not be fetched: .*; .* \{mongodb_binary_archive: ""\}'):
+        await install(host, state, url)
+
+
 async def test_a_url_that_gives_no_archive_is_an_error_and_is_not_kept(host: LocalHost, state: State) -> None:
     server, asked = await serve(b"<html>Not here</html>")
     async with server:

@@ -15,11 +15,13 @@ pytestmark = pytest.mark.skipif(embedded_mongod() is None, reason="needs the ext
 SMALL = """
 mongodb_setup:
   journal_dir: data/journal
+  mongodb_binary_archive: ""
   mongod_config_file: {storage: {wiredTiger: {engineConfig: {cacheSizeGB: 0.25}}}}
 """
 
 GENERAL = """
 journal_dir: /media/ebs2/journal
+mongodb_binary_archive: https://archives.invalid/mongodb-4.0.16.tar.gz
 mongod_config_file:
   storage: {engine: "${bootstrap.storageEngine}", wiredTiger: {engineConfig: {cacheSizeGB: 15}}}
   replication: {replSetName: rs0, oplogSizeMB: 153600}

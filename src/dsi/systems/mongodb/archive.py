@@ -18,6 +18,7 @@ from dsi.state import State
 _SILENCE_LIMIT_S = 60.0
 _BLOCK_BYTES = 1 << 20
 _FORM = "a .tgz whose one top folder holds bin/"
+_WITHOUT = 'name another, or do without: in overrides.yml, write mongodb_setup: {mongodb_binary_archive: ""}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def _mark_of(path: Path) -> str:
     try:
         known = path.stat()
     except OSError as problem:
-        raise Preflight(f"mongodb_setup.mongodb_binary_archive: {path}: {problem.strerror}") from problem
+        raise Preflight(f"mongodb_setup.mongodb_binary_archive: {path}: {problem.strerror}; {_WITHOUT}") from problem
     return f"{path} {known.st_size} {known.st_mtime_ns}"
 
 
@@ -78,7 +79,9 @@ def _download(url: str, state: State, stop: threading.Event) -> Path:
             _copy(answer, file, stop)
     except (OSError, urllib.error.URLError, http.client.HTTPException) as problem:
         partial.unlink(missing_ok=True)
-        raise Preflight(f"mongodb_setup.mongodb_binary_archive: {url} could not be fetched: {problem}") from problem
+        raise Preflight(
+            f"mongodb_setup.mongodb_binary_archive: {url} could not be fetched: {problem}; {_WITHOUT}"
+        ) from problem
     return partial.replace(path)
 
 
