@@ -203,6 +203,29 @@ async def test_a_refused_rs_conf_is_an_error_with_the_servers_reason(bed: Bed) -
         await deployment.start()
 
 
+async def test_a_member_that_the_others_cannot_reach_is_named_with_the_servers_reason(three: Bed) -> None:
+    nowhere = f"{three.addresses[2]}:27018"
+    misled = three.node(2, rs_conf_member={"host": nowhere})
+    members = [three.node(0), three.node(1), misled]
+    deployment = await three.deployment({"cluster_type": "replset", "mongod": members})
+    await deployment.install()
+    with pytest.raises(ClusterError, match=rf"does not reach all of rs0: {nowhere}: .*Connection refused"):
+        await deployment.start()
+
+
+async def test_a_member_that_keeps_the_data_of_another_set_is_not_taken_into_one_that_is_made(three: Bed) -> None:
+    earlier = await three.deployment({"cluster_type": "replset", "mongod": [three.node(1)]})
+    await earlier.install()
+    await earlier.start()
+    await earlier.stop()
+
+    members = [three.node(0), three.node(1, clean_db_dir=False)]
+    deployment = await three.deployment({"cluster_type": "replset", "mongod": members})
+    await deployment.install()
+    with pytest.raises(ClusterError, match=r"replSetInitiate of rs0 failed: .*not all proposed set members"):
+        await deployment.start()
+
+
 async def test_a_restart_of_a_replica_set_keeps_data_and_primary_and_a_clean_one_begins_anew(three: Bed) -> None:
     deployment = await three.deployment(three.replica_set())
     await deployment.install()

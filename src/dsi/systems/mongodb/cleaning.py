@@ -1,5 +1,6 @@
 """What is deleted before nodes start."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -31,3 +32,7 @@ class Cleaning:
             return self.logs, self.db_dir
         logs = self.logs if own.clean_logs is None else own.clean_logs
         return logs, self.db_dir if own.clean_db_dir is None else own.clean_db_dir
+
+    def empties(self, nodes: Iterable[Node]) -> bool:
+        """Tell whether the data of all these nodes are deleted."""
+        return all(db_dir for _, db_dir in map(self.of, nodes))

@@ -29,8 +29,18 @@ class Cluster(Protocol):
         """
         ...
 
-    async def form(self) -> None:
-        """Make a cluster of nodes that were just started for the first time.
+    async def form(self, *, emptied: bool, within_s: float) -> None:
+        """Make a cluster of nodes that were just started for the first time, and return when it takes writes.
+
+        `emptied`: all their data were deleted before. Some nodes may be left for `complete` then.
+
+        Raises:
+            ClusterError
+        """
+        ...
+
+    async def complete(self) -> None:
+        """Take in the nodes that `form` has left out. They copy what was written until now.
 
         Raises:
             ClusterError

@@ -295,12 +295,17 @@ class Deployment:
             elected_s += max(in_parts, default=0.0)
         if not cluster.start_order:
             await self._start_nodes(nodes, cleaning)
+        within_s = self._setup.timeouts.start_ms / 1000
         if cleaning.form:
-            await cluster.form()
-        elected_s += await cluster.become_whole(nodes, within_s=self._setup.timeouts.start_ms / 1000)
-        if cleaning.form and self._user and cluster.keeps_users:
+            await self._form(cluster, emptied=cleaning.empties(nodes), within_s=within_s)
+        return elected_s + await cluster.become_whole(nodes, within_s=within_s)
+
+    async def _form(self, cluster: Cluster, *, emptied: bool, within_s: float) -> None:
+        """Make a cluster, and its user before the last nodes join: they copy it, instead of having it sent to them."""
+        await cluster.form(emptied=emptied, within_s=within_s)
+        if self._user and cluster.keeps_users:
             await make_user(cluster.nodes, self._user)
-        return elected_s
+        await cluster.complete()
 
     async def _start_nodes(self, nodes: Sequence[Node], cleaning: Cleaning) -> None:
         self._starting |= {node.name for node in nodes}

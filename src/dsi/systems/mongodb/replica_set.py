@@ -5,7 +5,7 @@ member stands for election at once.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -33,6 +33,14 @@ _FAVOURITE_MATTERS_S = 15.0
 
 _LAST_WORD_S = 0.5
 
+_ANSWERS = 1
+"""The `health` of a member that has answered a heartbeat: https://www.mongodb.com/docs/manual/reference/command/replSetGetStatus/
+(0: it did not; below, not told there: it was not asked yet)."""
+
+_HEARTBEATS_S = 5.0
+"""How long a member may take to answer another one for the first time: three heartbeats. Past the election timeout
+(10 s) the server gives that for the reason, and no longer what was wrong with the connection."""
+
 _HAND_OVER_S = 60.0
 """How long a rolling restart tries to have another member elected. One that lacks the newest writes gets no votes, and
 where there is much to write it has them only now and then."""
@@ -51,38 +59,79 @@ class ReplicaSet:
 
     # --- made once ------------------------------------------------------------------------------------------
 
-    def configuration(self) -> dict[str, Any]:
-        """Give the configuration that the set is made with: `rs_conf`, with each member's `rs_conf_member`."""
-        return {"_id": self.plan.replica_set, **(self.plan.rs_conf or {}), "members": self._members}
+    def configuration(self, of: Collection[Node]) -> dict[str, Any]:
+        """Give the configuration of a set of these nodes: `rs_conf`, with each member's `rs_conf_member`."""
+        members = [member for node, member in zip(self.nodes, self._members, strict=True) if node in of]
+        return {"_id": self.plan.replica_set, **(self.plan.rs_conf or {}), "members": members}
 
-    async def form(self) -> None:
-        """Make the set. Kept data that is a set's already stays one; where members moved, it learns their addresses.
+    async def form(self, *, emptied: bool, within_s: float) -> None:
+        """Make the set, and return when it takes writes. Kept data that is a set's already stays one.
+
+        Where all is empty, one member is enough for that, and `complete` takes in the others. They have a primary to
+        copy from at once then: members that look for one while it is being elected look again a second later. Where
+        data were kept, the server makes the whole set: it refuses members that are in another one.
 
         Raises:
-            ClusterError: the server refuses the configuration; with its reason.
+            ClusterError: the server refuses the configuration, with its reason; or it takes longer.
         """
-        first = self.nodes[min(favourites(self._members))]
+        founders = self._founders() if emptied else self.nodes
         try:
-            await first.ask("replSetInitiate", self.configuration())
+            await self._first.ask("replSetInitiate", self.configuration(founders))
         except OperationFailure as refusal:
             if refusal.code != _ALREADY_INITIALIZED:
-                raise self._refused(first, "replSetInitiate", refusal) from refusal
-            await self._move(first)
+                raise self._refused("replSetInitiate", refusal) from refusal
+            founders = self.nodes
+            await self.complete()
         except PyMongoError as problem:
-            raise self._refused(first, "replSetInitiate", problem) from problem
+            raise self._refused("replSetInitiate", problem) from problem
+        await self.become_whole(founders, within_s=within_s)
 
-    async def _move(self, first: Node) -> None:
+    @property
+    def _first(self) -> Node:
+        return self.nodes[min(favourites(self._members))]
+
+    def _founders(self) -> Sequence[Node]:
+        """Give the first member; but all where there is an arbiter.
+
+        With one, the write concern of clients that name none is another (w: 1), and servers from 5.0 on refuse a
+        reconfiguration that would change it.
+        """
+        return self.nodes if any(member.get("arbiterOnly") for member in self._members) else [self._first]
+
+    async def complete(self) -> None:
+        """Have the set consist of all its members, at their present addresses.
+
+        Forced: without, members are added one by one, and kept ones that have moved reach nobody who could agree.
+
+        Raises:
+            ClusterError: the server refuses the configuration, with its reason; or it does not reach a member.
+        """
         try:
-            kept = (await first.ask("replSetGetConfig"))["config"]
-            if [member["host"] for member in kept["members"]] != [member["host"] for member in self._members]:
-                moved = {**self.configuration(), "version": kept["version"] + 1}
-                await first.ask("replSetReconfig", moved, force=True)
+            present = (await self._first.ask("replSetGetConfig"))["config"]
+            if [member["host"] for member in present["members"]] == [member["host"] for member in self._members]:
+                return
+            whole = {**self.configuration(self.nodes), "version": present["version"] + 1}
+            await self._first.ask("replSetReconfig", whole, force=True)
+            await self._insist_on_heartbeats()
         except PyMongoError as problem:
-            raise self._refused(first, "replSetReconfig", problem) from problem
+            raise self._refused("replSetReconfig", problem) from problem
 
-    def _refused(self, node: Node, command: str, problem: PyMongoError) -> ClusterError:
+    async def _insist_on_heartbeats(self) -> None:
+        """See that the first member reaches the others, which a server tries before `replSetInitiate`, but not here."""
+        silent: list[Mapping[str, Any]] = []
+
+        async def all_answer() -> bool:
+            members = (await self._first.ask("replSetGetStatus"))["members"]
+            silent[:] = [member for member in members if member["health"] != _ANSWERS]
+            return not silent
+
+        if not await until(all_answer, within_s=_HEARTBEATS_S):
+            reasons = "; ".join(f"{member['name']}: {member.get('lastHeartbeatMessage', '')}" for member in silent)
+            raise ClusterError(self._first.plan.label, f"does not reach all of {self.plan.name}: {reasons}")
+
+    def _refused(self, command: str, problem: PyMongoError) -> ClusterError:
         return ClusterError(
-            node.plan.label, f"{command} of {self.plan.name} failed: {problem}; see rs_conf, rs_conf_member"
+            self._first.plan.label, f"{command} of {self.plan.name} failed: {problem}; see rs_conf, rs_conf_member"
         )
 
     # --- brought to a primary -------------------------------------------------------------------------------

@@ -22,8 +22,11 @@ class Routers:
         self.plan = plan
         self.nodes = tuple(nodes)
 
-    async def form(self) -> None:
+    async def form(self, *, emptied: bool, within_s: float) -> None:
         """There is nothing to form."""
+
+    async def complete(self) -> None:
+        """There is nothing more to it."""
 
     async def before_stop(self, stopping: Sequence[Node]) -> None:
         """There is nothing to say."""
@@ -82,7 +85,7 @@ class ShardedCluster:
     def _parts(self) -> list[Cluster]:
         return [part for group in self.start_order for part in group]
 
-    async def form(self) -> None:
+    async def form(self, *, emptied: bool, within_s: float) -> None:
         """Add each shard under its id. One that kept data has added already stays as it is.
 
         Raises:
@@ -95,6 +98,9 @@ class ShardedCluster:
             await self._tell(router, f"addShard of {shard.plan.name}", "addShard", place, name=shard.plan.name)
         if self.plan.disable_balancer:
             await self._tell(router, "balancerStop", "balancerStop")
+
+    async def complete(self) -> None:
+        """There is nothing more to it: its parts are complete."""
 
     async def _tell(self, router: Node, what: str, command: str, value: object = 1, **arguments: object) -> None:
         try:

@@ -19,8 +19,12 @@ class Standalone:
         self.plan = plan
         self.nodes: tuple[Node, ...] = (node,)
 
-    async def form(self) -> None:
-        """There is nothing to form."""
+    async def form(self, *, emptied: bool, within_s: float) -> None:
+        """Return when it takes writes: there is nothing to form."""
+        await self.become_whole(self.nodes, within_s=within_s)
+
+    async def complete(self) -> None:
+        """There is nothing more to it."""
 
     async def before_stop(self, stopping: Sequence[Node]) -> None:
         """There is nothing to say."""
