@@ -22,17 +22,25 @@ net: {{port: {port}, bindIp: {address}, unixDomainSocket: {{enabled: false}}}}
 replication: {{replSetName: {name}}}
 setParameter: {{shutdownTimeoutMillisForSignaledShutdown: 0}}
 """
+SECURITY = """\
+security: {{keyFile: {key_file}, authorization: enabled}}
+"""
+USER: dict[str, Any] = {"username": "floor", "password": "floor"}
 
 Client = AsyncMongoClient[dict[str, Any]]
 
 
 class ReplicaSetByHand:
-    """Three mongods on three loopback addresses, started as children of this process."""
+    """Three mongods on three loopback addresses, started as children of this process.
+
+    With a key (hexadecimal digits) they have a key file, authorization, and a user with role root.
+    """
 
     def __init__(
-        self, mongod: Path, folder: Path, addresses: list[str], port: int = 27017, name: str = "floor"
+        self, mongod: Path, folder: Path, addresses: list[str], *, port: int = 27017, key: str | None = None
     ) -> None:
         self._mongod = mongod
+        self._key = key
         self._members = [f"{address}:{port}" for address in addresses]
         self._folders: list[Path] = []
         self._configs: list[Path] = []
@@ -41,19 +49,47 @@ class ReplicaSetByHand:
             member = folder / f"member{number}"
             config = folder / f"member{number}.conf"
             config.write_text(CONFIG.format(folder=member, port=port, address=address, name=NAME))
+            if key:
+                self._secure(config, key)
             self._folders.append(member)
             self._configs.append(config)
 
+    def _secure(self, config: Path, key: str) -> None:
+        key_file = config.with_suffix(".key")
+        key_file.write_text(key)
+        key_file.chmod(0o600)
+        with config.open("a") as more:
+            more.write(SECURITY.format(key_file=key_file))
+
     async def first_start(self) -> None:
-        """Delete all data, start the servers, and make a replica set of them."""
-        for folder in self._folders:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
+        """Delete all data, start the servers, and make a replica set of them.
+
+        The first is a set by itself, gets the user, and takes in the others then. Measured: a set of three that is
+        made at once takes up to a second longer, by chance, and copying a user to them one more: new secondaries look a
+        second for a member to copy from.
+        """
+        await asyncio.gather(*(asyncio.to_thread(_empty, folder) for folder in self._folders))
         await self._launch()
-        async with _clients(self._members) as (first, *_):  # an initiate that comes too soon waits for the others
+        async with self._clients() as (first, *_):
             members = [{"_id": number, "host": member} for number, member in enumerate(self._members)]
-            await first.admin.command("replSetInitiate", {"_id": NAME, "members": members})
+            await first.admin.command("replSetInitiate", {"_id": NAME, "members": members[:1]})
+            await _takes_writes(first, within_s=10)
+            if self._key:
+                user = {"pwd": USER["password"], "roles": ["root"]}
+                await first.admin.command("createUser", USER["username"], **user)
+            await first.admin.command("replSetReconfig", {"_id": NAME, "version": 2, "members": members}, force=True)
         await self._whole()
+
+    async def restart_afresh(self) -> None:
+        """Stop all the clean way, and begin anew."""
+        await self.stop()
+        await self.first_start()
+
+    async def insist_on_user(self) -> None:
+        """See that every member knows the user. Not timed: who has copied the first one's data does."""
+        for member in self._members:
+            async with Client(f"mongodb://{member}/?directConnection=true", **USER) as client:
+                await client.admin.command("usersInfo")
 
     async def restart(self) -> None:
         """Stop all, start all, and wait until the set is whole."""
@@ -84,21 +120,31 @@ class ReplicaSetByHand:
 
     async def _whole(self) -> None:
         """Wait until one member is primary and takes writes, and all others are secondaries."""
-        async with _clients(self._members) as clients:
-            await _elect(clients)
+        async with self._clients() as clients:
+            if not await _has_primary(clients):
+                await _elect(clients)
             await asyncio.gather(*(_serves(client) for client in clients))
 
+    @asynccontextmanager
+    async def _clients(self) -> AsyncIterator[list[Client]]:
+        """Give a direct connection to each member, made once all of them listen."""
+        await asyncio.gather(*(_listens(member) for member in self._members))
+        async with AsyncExitStack() as stack:
+            yield [await stack.enter_async_context(self._connect(member)) for member in self._members]
 
-@asynccontextmanager
-async def _clients(members: list[str]) -> AsyncIterator[list[Client]]:
-    """Give a direct connection to each member, made once all of them listen."""
-    await asyncio.gather(*(_listens(member) for member in members))
-    async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(_connect(member)) for member in members]
+    def _connect(self, member: str) -> Client:
+        system: dict[str, Any] = {}
+        if self._key:
+            system = {"username": "__system", "password": self._key, "authSource": "local"}
+        return AsyncMongoClient(
+            f"mongodb://{member}/?directConnection=true&serverSelectionTimeoutMS=5000&serverMonitoringMode=poll",
+            **system,
+        )
 
 
-def _connect(member: str) -> Client:
-    return AsyncMongoClient(f"mongodb://{member}/?directConnection=true&serverSelectionTimeoutMS=5000")
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
 
 
 async def _listens(member: str) -> None:
@@ -112,6 +158,11 @@ async def _listens(member: str) -> None:
         else:
             writer.close()
             return
+
+
+async def _has_primary(clients: list[Client]) -> bool:
+    hellos = await asyncio.gather(*(client.admin.command("hello") for client in clients))
+    return any(hello["isWritablePrimary"] for hello in hellos)
 
 
 async def _elect(clients: list[Client]) -> None:

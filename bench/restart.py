@@ -1,5 +1,9 @@
-"""A clean restart of a three-node replica set, and its first start, against the same mongods handled by hand."""
+"""Clean restarts of a three-node replica set, and its first start, against the same mongods handled by hand.
 
+Each with its data kept and deleted, without authentication and with it.
+"""
+
+import secrets
 import sysconfig
 import tempfile
 from pathlib import Path
@@ -11,21 +15,33 @@ from bench.series import Comparison
 NODES = 3
 BY_HAND = [f"127.77.77.{number + 1}" for number in range(NODES)]
 CRASH = "kill -KILL $(cat data/dbs/mongod.lock); while kill -0 $(cat data/dbs/mongod.lock); do sleep 0.01; done 2>&-"
+KEPT = {"restart_mongodb": {"clean_logs": False, "clean_db_dir": False}}
+AFRESH = {"restart_mongodb": {"clean_logs": True, "clean_db_dir": True}}
+ROWS = {"kept": "restart, data kept", "afresh": "restart, clean_db_dir", "first": "first start"}
+GOAL = 1.2
+"""The ratio of the medians."""
 
 
 def compare(rounds: int) -> list[Comparison]:
     """Run it, `rounds` times each."""
+    return [*_compare(rounds, authentication=False), *_compare(rounds, authentication=True)]
+
+
+def _compare(rounds: int, *, authentication: bool) -> list[Comparison]:
     with tempfile.TemporaryDirectory(prefix="dsi-bench-") as folder:
         (by_hand := Path(folder, "by_hand")).mkdir()
-        settings = {"rounds": rounds, "folder": str(by_hand)}
-        samples = run_inside(Path(folder), "restart", settings, _stages())
+        settings = {"rounds": rounds, "folder": str(by_hand), "authentication": authentication}
+        samples = run_inside(Path(folder), "restart", settings, _stages(authentication=authentication))
+    suffix = ", authentication" if authentication else ""
     return [
-        Comparison("restart_mongodb, 3-node replica set", "by hand", samples["dsi"], samples["by hand"], goal=1.2),
-        Comparison("its first start", "by hand", samples["dsi, first"], samples["by hand, first"], goal=1.2),
+        Comparison(
+            f"3-node replica set: {what}{suffix}", "by hand", samples[f"dsi, {row}"], samples[f"by hand, {row}"], GOAL
+        )
+        for row, what in ROWS.items()
     ]
 
 
-def _stages() -> dict[str, object]:
+def _stages(*, authentication: bool) -> dict[str, object]:
     address = "${infrastructure_provisioning.out.mongod.%d.%s_ip}"
     nodes = [{f"{kind}_ip": address % (number, kind) for kind in ("public", "private")} for number in range(NODES)]
     config = {
@@ -37,37 +53,36 @@ def _stages() -> dict[str, object]:
     counts = {"mongod_instance_count": NODES, "workload_instance_count": 1}
     return {
         "infrastructure_provisioning": {"provider": "local", "tfvars": counts},
-        "mongodb_setup": {"authentication": {"enabled": False}, "mongod_config_file": config, "topology": topology},
+        "mongodb_setup": {
+            "authentication": {"enabled": authentication},
+            "mongod_config_file": config,
+            "topology": topology,
+        },
     }
 
 
-async def inside(rounds: int, folder: str) -> Samples:
+async def inside(rounds: int, folder: str, *, authentication: bool) -> Samples:
     """Measure, on the workload client, while both sets are there."""
     mongod = Path(sysconfig.get_path("purelib"), "fiftyone/db/bin/mongod")
     dsi = await DsiSocket.connect()
-    floor = ReplicaSetByHand(mongod, Path(folder), BY_HAND)
+    floor = ReplicaSetByHand(mongod, Path(folder), BY_HAND, key=secrets.token_hex(64) if authentication else None)
     await floor.first_start()
     try:
-        return await _restarts(rounds, dsi, floor) | await _first_starts(2 * rounds, dsi, floor)
+        kept = await in_turn(rounds, {"dsi": lambda: dsi.ask(KEPT), "by hand": floor.restart})
+        afresh = await in_turn(rounds, {"dsi": lambda: dsi.ask(AFRESH), "by hand": floor.restart_afresh})
+        first = await _first_starts(rounds, dsi, floor)
+        if authentication:
+            await floor.insist_on_user()
     finally:
         await floor.stop()
-
-
-async def _restarts(rounds: int, dsi: DsiSocket, floor: ReplicaSetByHand) -> Samples:
-    restart = {"restart_mongodb": {"clean_logs": False, "clean_db_dir": False}}
-    return await in_turn(rounds, {"dsi": lambda: dsi.ask(restart), "by hand": floor.restart})
+    by_row = {"kept": kept, "afresh": afresh, "first": first}
+    return {f"{name}, {row}": times for row, samples in by_row.items() for name, times in samples.items()}
 
 
 async def _first_starts(rounds: int, dsi: DsiSocket, floor: ReplicaSetByHand) -> Samples:
-    """From servers that are down, with data that goes: that the data is deleted is part of it on both sides.
-
-    It takes one second or two, by chance: a member that knows of no primary when it begins its initial sync waits for a
-    second. So it is measured more often.
-    """
-    afresh = {"restart_mongodb": {"clean_logs": True, "clean_db_dir": True}}
-    samples = await in_turn(
+    """From servers that are down, with data that goes: that the data is deleted is part of it on both sides."""
+    return await in_turn(
         rounds,
-        {"dsi": lambda: dsi.ask(afresh), "by hand": floor.first_start},
+        {"dsi": lambda: dsi.ask(AFRESH), "by hand": floor.first_start},
         before={"dsi": lambda: dsi.ask({"on_mongod": {"exec": CRASH}, "expect_down": ["rs0"]}), "by hand": floor.crash},
     )
-    return {f"{name}, first": times for name, times in samples.items()}
