@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pymongo import WriteConcern
 from tests.integration.mongodb_bed import CONFIG, Bed, bed_of, client, until
 
 from dsi.config.models import Validated
@@ -41,9 +42,12 @@ async def started(bed: Bed, *topology: dict[str, Any], **fields: Any) -> Deploym
 
 
 async def fill(deployment: Deployment, *collections: str) -> None:
+    """Write documents that every member has when this returns: one that is changed by hand next must not lack any."""
+    everywhere = WriteConcern(w=len(deployment.nodes))
     async with client(deployment) as connected:
         for name in collections:
-            await connected.test[name].insert_many([{"_id": n, "text": f"{n} " * 50} for n in range(MANY)])
+            collection = connected.test[name].with_options(write_concern=everywhere)
+            await collection.insert_many([{"_id": n, "text": f"{n} " * 50} for n in range(MANY)])
 
 
 async def by_hand(node: Node, *commands: dict[str, Any]) -> None:
