@@ -5,13 +5,13 @@ import json
 import random
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from dsi.config.models import Dsisocket
-from dsi.control import open_dsisocket
+from dsi.control import Hearing, Run, open_dsisocket
 from dsi.errors import ClusterError, CommandFailed, InvalidCommand
 from dsi.hosts import this_machine
 from dsi.model import Result
@@ -41,21 +41,25 @@ class FakeExecute:
         self.changed = asyncio.Condition()
         self.go_on = asyncio.Event()
 
-    def __call__(self, raw: Any) -> Awaitable[None]:
+    def __call__(self, raw: Any) -> Run:
+        if len(raw) != 1:
+            raise InvalidCommand("unknown command", allowed=["restart_mongodb"])
         match raw:
             case {"restart_mongodb": _}:
-                return self.run(raw, "")
+                return lambda hearing: self.run(raw, "", hearing)
             case {"on_workload_client": {"exec": str(text)}}:
-                return self.run(raw, text)
+                return lambda hearing: self.run(raw, text, hearing)
             case {"on_workload_client": _}:
                 raise InvalidCommand("Invalid command type", path="on_workload_client.foo", allowed=["exec"])
         raise InvalidCommand("unknown command", allowed=["restart_mongodb"])
 
-    async def run(self, raw: Any, text: str) -> None:
+    async def run(self, raw: Any, text: str, hearing: Hearing) -> None:
         await self.note(self.begun, raw)
         try:
             if text.startswith("wait"):
                 await self.go_on.wait()
+            elif text.startswith("say "):
+                await self.say(text.removeprefix("say "), hearing)
             elif text == "pkill mongod":
                 raise CommandFailed([Result(host="workload_client.0", command=text, exit_status=1)])
             elif text == "cluster":
@@ -68,6 +72,20 @@ class FakeExecute:
             await self.note(self.cancelled, raw)
             raise
         await self.note(self.finished, raw)
+
+    async def say(self, words: str, hearing: Hearing) -> None:
+        """Write each word to the standard output of one host; wait at the word `wait`."""
+        host = "workload_client.0"
+        hearing.begun(host)
+        for word in words.split():
+            if word == "wait":
+                await self.go_on.wait()
+            elif word == "flood":  # more than all buffers on the way hold
+                for _ in range(20_000):
+                    await hearing.output(host, "stdout", b"x" * 1000)
+            else:
+                await hearing.output(host, "stdout", word.encode())
+        hearing.ended(Result(host=host, command=words, exit_status=0))
 
     async def note(self, kept: list[Any], raw: Any) -> None:
         kept.append(raw)
@@ -107,7 +125,17 @@ class Socket:
         return open_dsisocket(self.host, self.settings, self.execute, self.timeline)
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection(self.settings.bind_addr, self.settings.port)
+        return await asyncio.open_connection(self.settings.bind_addr, self.settings.port, limit=1 << 18)
+
+    @asynccontextmanager
+    async def client(self) -> "AsyncIterator[Client]":
+        reader, writer = await self.connect()
+        try:
+            yield Client(reader, writer)
+        finally:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
     async def ask(self, *pieces: bytes, replies: int = 1) -> bytes:
         """Send the pieces, each in a segment of its own, and read so many replies."""
@@ -132,6 +160,31 @@ async def hang_up(writer: asyncio.StreamWriter) -> None:
 
 def exec_(text: str) -> bytes:
     return json.dumps({"on_workload_client": {"exec": text}}).encode() + b"\n"
+
+
+def line_of(raw: Any) -> bytes:
+    return json.dumps(raw).encode() + b"\n"
+
+
+class Client:
+    """One connection, whose lines are JSON."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    def send(self, raw: Any) -> None:
+        self.writer.write(line_of(raw))
+
+    def exec(self, text: str, **beside: Any) -> None:
+        self.send({**beside, "on_workload_client": {"exec": text}})
+
+    async def read(self) -> Any:
+        line = await self.reader.readline()
+        return json.loads(line) if line else None
+
+    async def ask(self, raw: Any) -> Any:
+        self.send(raw)
+        return await self.read()
 
 
 def reset(writer: asyncio.StreamWriter) -> None:

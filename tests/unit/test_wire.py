@@ -6,7 +6,19 @@ from pathlib import Path
 import pytest
 
 from dsi.errors import MAX_MESSAGE_BYTES
-from dsi.wire import Code, Decoder, Malformed, Message, Request, codes_table, encode_reply
+from dsi.wire import (
+    Code,
+    Decoder,
+    Malformed,
+    Message,
+    Outcome,
+    Request,
+    codes_table,
+    controls_table,
+    encode_reply,
+    events_table,
+    keys_table,
+)
 
 ROW_1 = (
     rb'{"on_workload_client": {"exec": "echo \"HELLO THIS IS HENRIK CAN YOU HEAR ME?????!!!\"'
@@ -157,17 +169,17 @@ def test_messages_come_one_by_one_so_that_a_block_of_many_is_not_held_decoded() 
 
 
 def test_a_reply_has_the_documents_form_to_the_byte() -> None:
-    assert encode_reply(Code.OK) == (
+    assert encode_reply(Outcome(code=Code.OK)) == (
         b'{"status_code": 0, "status": "OK", "message": "I think the command might have succeeded."}\n'
     )
-    assert encode_reply(Code.EXECUTION_ERROR, "Invalid command type") == (
+    assert encode_reply(Outcome(code=Code.EXECUTION_ERROR, message="Invalid command type")) == (
         b'{"status_code": 2, "status": "EXECUTION_ERROR", "message": "Invalid command type"}\n'
     )
 
 
 @pytest.mark.parametrize("message", ["a\nb", "ä€😀", "\ud800", "\x00\u2028", 'quote "', ""])
 def test_a_reply_is_one_line_of_ascii_that_json_reads(message: str) -> None:
-    line = encode_reply(Code.JSON_ERROR, message)
+    line = encode_reply(Outcome(code=Code.JSON_ERROR, message=message))
     assert line.isascii()
     assert line.index(b"\n") == len(line) - 1
     shown = message.replace("\n", "\\n").replace("\ud800", "\\ud800")
@@ -175,11 +187,12 @@ def test_a_reply_is_one_line_of_ascii_that_json_reads(message: str) -> None:
 
 
 def test_a_long_message_is_cut_between_characters() -> None:
-    message = json.loads(encode_reply(Code.EXECUTION_ERROR, "x" + "€" * 5000))["message"]
+    message = json.loads(encode_reply(Outcome(code=Code.EXECUTION_ERROR, message="x" + "€" * 5000)))["message"]
     assert MAX_MESSAGE_BYTES - 3 < len(message.encode()) <= MAX_MESSAGE_BYTES
     assert message.endswith("€")
 
 
-def test_the_page_has_the_table_that_is_made_from_the_code() -> None:
+@pytest.mark.parametrize("table", [codes_table(), keys_table(), controls_table(), events_table()])
+def test_the_page_has_the_tables_that_are_made_from_the_code(table: str) -> None:
     page = Path(__file__).parents[2] / "docs" / "dsisocket.md"
-    assert codes_table() in page.read_text(), "paste this into docs/dsisocket.md:\n" + codes_table()
+    assert table in page.read_text(), "paste this into docs/dsisocket.md:\n" + table

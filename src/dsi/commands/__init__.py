@@ -1,6 +1,7 @@
 """Commands: what hooks and the dsisocket can ask for."""
 
 from dsi.commands.context import Clusters, Context
+from dsi.commands.listening import Lease, Listener, Nobody
 from dsi.commands.parse import COMMANDS, Command, parse
 from dsi.commands.targets import GROUPS, LOCALHOST, Scope, known_targets
 from dsi.commands.verbs import HOST_VERBS
@@ -13,6 +14,9 @@ __all__ = [
     "Clusters",
     "Command",
     "Context",
+    "Lease",
+    "Listener",
+    "Nobody",
     "Scope",
     "known_targets",
     "parse",

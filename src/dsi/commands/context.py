@@ -1,12 +1,13 @@
 """What a command gets to work with. Nobody reaches for globals."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
 from dsi.clock import SYSTEM, Clock
+from dsi.commands.listening import Lease, Listener, Nobody
+from dsi.errors import CommandFailed
 from dsi.hosts.base import Host
 from dsi.inventory import Inventory
 from dsi.model import Result, StreamName
@@ -67,6 +68,7 @@ class Context:
 
     `reports` is the folder of the running test or hook; `environment` is given to commands on the workload client;
     `clusters` is None where there is no topology. `changing` is held by whoever changes the clusters as a whole.
+    `output` is for all commands of a run, `listener` for who asked for this one.
     """
 
     work_directory: Path
@@ -79,7 +81,8 @@ class Context:
     output: Output = _unheard
     environment: Mapping[str, str] = field(default_factory=dict)
     clock: Clock = SYSTEM
-    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    changing: Lease = field(default_factory=Lease)
+    listener: Listener = field(default_factory=Nobody)
 
     async def shell(self, host: Host, text: str, env: Mapping[str, str] | None = None) -> Result:
         """Run shell text on a host, with the environment that belongs there, its output going to `output`.
@@ -92,8 +95,21 @@ class Context:
 
         async def forward(stream: StreamName, block: bytes) -> None:
             await self.output(host.name, stream, block)
+            await self.listener.output(host.name, stream, block)
 
-        return await host.run(text, env={**general, **(env or {})}, on_output=forward)
+        self.listener.begun(host.name)
+        try:
+            result = await host.run(text, env={**general, **(env or {})}, on_output=forward)
+        except CommandFailed as failure:
+            for failed in failure.results:
+                self.listener.ended(failed)
+            raise
+        self.listener.ended(result)
+        return result
+
+    def heard_by(self, listener: Listener) -> "Context":
+        """Give the same context with somebody who hears of what is run."""
+        return replace(self, listener=listener)
 
     def into(self, folder: str, environment: Mapping[str, str] | None = None) -> "Context":
         """Give the same context with what is fetched going to a folder of `reports`, and more environment."""

@@ -51,7 +51,7 @@ class RestartMongodb(BaseModel):
     async def run(self, context: Context) -> list[Result]:
         """Restart, and return when what was restarted is whole again."""
         assert context.clusters is not None, "parse() refuses this command where there are no clusters"
-        async with context.changing:
+        async with context.changing.held("restart_mongodb", context.listener):
             fields: dict[str, Any] = self.model_dump(exclude_none=True)
             with context.timeline.span("restart_mongodb", **fields) as ending:
                 report = await context.clusters.restart(

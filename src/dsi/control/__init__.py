@@ -1,6 +1,18 @@
 """The dsisocket: the running workload sends commands, and gets answers. The protocol is in docs/dsisocket.md."""
 
-from dsi.control.server import GRACE_S, DsisocketServer, client_address, open_dsisocket
-from dsi.control.session import Execute
+from dsi.control.controls import Describe
+from dsi.control.hearing import Hearing
+from dsi.control.running import Execute, Run
+from dsi.control.server import DsisocketServer, client_address, open_dsisocket
+from dsi.control.work import GRACE_S
 
-__all__ = ["GRACE_S", "DsisocketServer", "Execute", "client_address", "open_dsisocket"]
+__all__ = [
+    "GRACE_S",
+    "Describe",
+    "DsisocketServer",
+    "Execute",
+    "Hearing",
+    "Run",
+    "client_address",
+    "open_dsisocket",
+]

@@ -2,34 +2,51 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from dsi import wire
 from dsi.config.models import Dsisocket
-from dsi.control.session import FLUSH_S, GONE, READ_BYTES, Execute, Session
+from dsi.control.controls import Controls, Describe
+from dsi.control.gate import Gate
+from dsi.control.outbox import FLUSH_S, GONE
+from dsi.control.registry import Registry
+from dsi.control.running import Execute
+from dsi.control.session import READ_BYTES, Session
+from dsi.control.work import Work
 from dsi.errors import PortTaken
 from dsi.hosts.base import Host, Listener, Reader, Writer
 from dsi.timeline import Timeline
 
-GRACE_S = 2.0
-"""How long a command that runs at the test's end has to finish by itself: enough for a shell command that the workload
-sent with its last breath, and short beside a test."""
-
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  told apart, not bound
+
+
+async def _nothing() -> Mapping[str, Any]:
+    return {}
 
 
 class DsisocketServer:
     """Serves any number of connections side by side, whichever listener they come from.
 
-    Each connection has a task of the server's own: a listener (and the SSH connection under it) may go away and another
-    come, and what runs goes on. `end` ends them all.
+    Each connection has a task of the server's own, and so has each command: a listener (and the SSH connection under
+    it) may go away and another come, and what runs goes on. `end` ends them all. `token` None: everybody may speak.
     """
 
-    def __init__(self, execute: Execute, timeline: Timeline, settings: Dsisocket) -> None:
-        self._execute = execute
-        self._timeline = timeline
+    def __init__(
+        self,
+        execute: Execute,
+        timeline: Timeline,
+        settings: Dsisocket,
+        *,
+        describe: Describe = _nothing,
+        token: str | None = None,
+    ) -> None:
         self._settings = settings
+        self._token = token
+        self._work = Work(execute, timeline)
+        self._registry = Registry()
+        self._controls = Controls(self._registry, timeline, describe)
         self._clients = itertools.count(1)
         self._sessions: dict[asyncio.Task[None], Session] = {}
         self._refusals: set[asyncio.Task[None]] = set()
@@ -45,16 +62,16 @@ class DsisocketServer:
             await asyncio.wait({self._start_session(reader, writer)})
 
     async def end(self) -> None:
-        """Start nothing more; give running commands `GRACE_S`, then cancel and answer them; close all connections.
+        """Start nothing more; give running commands `GRACE_S`, then end and answer them; close all connections.
 
-        No task is left when this returns. A cancelled command takes as long as its host needs to end it.
+        No task is left when this returns. A command that is ended takes as long as its host needs to end it.
         """
         self._ending.set()
         try:
-            for task, session in self._sessions.items():
-                if not session.busy:
-                    task.cancel()
-            await _wait(set(self._sessions), GRACE_S)
+            for session in self._sessions.values():
+                session.end()
+            await self._work.end()
+            await _wait(set(self._sessions), 2 * FLUSH_S)
         finally:
             tasks = {*self._sessions, *self._refusals}
             for task in tasks:
@@ -67,8 +84,10 @@ class DsisocketServer:
             client,
             reader,
             writer,
-            execute=self._execute,
-            timeline=self._timeline,
+            work=self._work,
+            registry=self._registry,
+            controls=self._controls,
+            gate=Gate(self._token),
             max_line_bytes=self._settings.max_line_bytes,
             ending=self._ending,
         )
@@ -103,7 +122,7 @@ async def _refuse(reader: Reader, writer: Writer, message: str) -> None:
     try:
         with suppress(*GONE):
             async with asyncio.timeout(FLUSH_S):
-                writer.write(wire.encode_reply(wire.Code.EXECUTION_ERROR, message))
+                writer.write(wire.encode_reply(wire.Outcome(code=wire.Code.EXECUTION_ERROR, message=message)))
                 await writer.drain()
                 writer.write_eof()
                 while await reader.read(READ_BYTES):
@@ -133,7 +152,15 @@ async def _listen(host: Host, settings: Dsisocket, server: DsisocketServer) -> L
 
 
 @asynccontextmanager
-async def open_dsisocket(host: Host, settings: Dsisocket, execute: Execute, timeline: Timeline) -> AsyncIterator[str]:
+async def open_dsisocket(
+    host: Host,
+    settings: Dsisocket,
+    execute: Execute,
+    timeline: Timeline,
+    *,
+    describe: Describe = _nothing,
+    token: str | None = None,
+) -> AsyncIterator[str]:
     """Listen on the workload client while the block runs; gives the address that clients connect to.
 
     At the end running commands get `GRACE_S`, then are ended; the port is closed and free before the block is left.
@@ -142,7 +169,7 @@ async def open_dsisocket(host: Host, settings: Dsisocket, execute: Execute, time
         PortTaken: the message has host, port and what to change.
         HostUnreachable, ConnectionLost
     """
-    server = DsisocketServer(execute, timeline, settings)
+    server = DsisocketServer(execute, timeline, settings, describe=describe, token=token)
     listener = await _listen(host, settings, server)
     try:
         yield client_address(listener.address, listener.port)

@@ -1,55 +1,38 @@
-"""One client of the dsisocket: its requests in order, and a reply to each."""
+"""One client of the dsisocket: its lines in order, and a reply to each."""
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
 
 import structlog
 
 from dsi import wire
-from dsi.errors import DsiError, HostError, InvalidCommand
+from dsi.control.controls import Controls
+from dsi.control.gate import Gate
+from dsi.control.inbox import Asked, Inbox
+from dsi.control.outbox import FLUSH_S, GONE, Outbox
+from dsi.control.registry import Registry
+from dsi.control.running import outcome_of, refusal
+from dsi.control.stream import Stream
+from dsi.control.work import Work
+from dsi.errors import InvalidCommand
 from dsi.hosts.base import Reader, Writer
-from dsi.timeline import Timeline
-from dsi.wire import Code
+from dsi.wire import Code, Outcome
 
 log = structlog.get_logger()
 
-Execute = Callable[[Any], Awaitable[object]]
-"""Checks one command (a JSON object) when it is called, and runs it when it is awaited.
-
-What it raises becomes the reply: `InvalidCommand` its message, any other `DsiError` its text. A command that is refused
-at the call never began, and isn't in the timeline.
-"""
-
 READ_BYTES = 16_384
-"""How much is read at once. While a command runs nothing is read: what a client sends ahead waits in its connection."""
+"""How much is read at once."""
 
-FLUSH_S = 1.0
-"""How long a client has to take its last replies once the test has ended. On a test's own network a reply takes
-milliseconds; a client that needs longer isn't reading."""
-
-GONE = (OSError, EOFError, HostError)
-"""What reading and writing raise when the client, or the way to it, is gone."""
-
-_SHOWN_CHARS = 2048
-"""How much of a client's text goes to timeline and log: a line of 1 MiB each would soon fill memory and disk."""
-
-INVALID_COMMAND_TYPE = "Invalid command type"
-
-_NO_OBJECT = 'a command is a JSON object with one key, like {"on_workload_client": {"exec": "uptime"}}'
-_NOT_STARTED = "The test has ended: the command was not started"
-_ENDED = "The test ended while the command ran: it was ended, and may have taken effect in part"
-
-Outcome = tuple[Code, str]
+_NOT_STARTED = Outcome(code=Code.EXECUTION_ERROR, message="The test has ended: the command was not started")
+_NEVER_BEGAN = Outcome(code=Code.CANCELLED, message="The command was cancelled before it began")
+_CANCELLED = "The command was cancelled: it was ended, and may have taken effect in part"
 
 
 class Session:
-    """Talks to one client. `run` goes on until the client's input ends, the client is gone, or the task is cancelled.
+    """Talks to one client: reads on while a command runs, runs its commands one after another, answers each line once.
 
-    `ending` set means that the test is over: what has not begun isn't started any more. Cancelling the task then ends
-    the running command, which is answered all the same.
+    `run` goes on until the client's input ends, the client is gone, or the test ends (`ending` set, and `end` called):
+    then what has not begun isn't started any more.
     """
 
     def __init__(
@@ -58,125 +41,119 @@ class Session:
         reader: Reader,
         writer: Writer,
         *,
-        execute: Execute,
-        timeline: Timeline,
+        work: Work,
+        registry: Registry,
+        controls: Controls,
+        gate: Gate,
         max_line_bytes: int,
         ending: asyncio.Event,
     ) -> None:
-        self.busy = False
         self._client = client
         self._reader = reader
         self._writer = writer
-        self._execute = execute
-        self._timeline = timeline
+        self._work = work
+        self._registry = registry
+        self._controls = controls
+        self._gate = gate
         self._decoder = wire.Decoder(max_line_bytes)
         self._ending = ending
-        self._gone = False
+        self._inbox = Inbox()
         self._log = log.bind(client=client)
+        self._outbox = Outbox(writer, self._log)
+        self._tasks = asyncio.TaskGroup()
+        self._reading: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Serve the client, then close its connection."""
         try:
-            await self._converse()
-        except GONE as problem:
-            self._log.debug("dsisocket client gone", reason=str(problem))
+            async with self._tasks:
+                self._reading = self._tasks.create_task(self._read())
+                self._tasks.create_task(self._answer_in_order())
         except Exception:  # noqa: BLE001  a task's boundary: what ends one conversation must not touch the others
             self._log.warning("dsisocket connection broke", exc_info=True)
         finally:
             self._writer.close()
             with suppress(*GONE):
-                async with asyncio.timeout(self._patience_s()):
+                async with asyncio.timeout(FLUSH_S if self._ending.is_set() else None):
                     await self._writer.wait_closed()
 
-    async def _converse(self) -> None:
-        while data := await self._reader.read(READ_BYTES):
-            for message in self._decoder.feed(data):
-                await self._answer(message)
-            if self._ending.is_set():
-                return
-        for message in self._decoder.finish():
-            await self._answer(message)
+    def end(self) -> None:
+        """Read no more, and let the client have what is still to be said, within `FLUSH_S` for each line."""
+        self._outbox.hurry()
+        if self._reading is not None:
+            self._reading.cancel()
 
-    async def _answer(self, message: wire.Message) -> None:
-        await asyncio.sleep(
-            0
-        )  # neither reading nor writing lets others go on while there is data: a flood would block all
-        code, text = await self._outcome(message)
-        await self._send(wire.encode_reply(code, text))
+    def cancel(self, asked: Asked) -> None:
+        """End a command of this client, or answer it in place of beginning it."""
+        if asked.running is not None:
+            asked.running.end(Code.CANCELLED, _CANCELLED)
+        elif self._inbox.remove(asked):
+            self._tasks.create_task(self._reply(asked, _NEVER_BEGAN))
 
-    async def _outcome(self, message: wire.Message) -> Outcome:
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        try:
+            while data := await self._reader.read(READ_BYTES):
+                for message in self._decoder.feed(data):
+                    await self._take(message)
+                    if self._gate.is_closed:
+                        return
+            for message in self._decoder.finish():
+                await self._take(message)
+        except GONE as problem:
+            self._log.debug("dsisocket client gone", reason=str(problem))
+        finally:
+            self._inbox.close()
+
+    async def _take(self, message: wire.Message) -> None:
+        await asyncio.sleep(0)  # neither reading nor writing lets others go on while there is data: a flood would block
         if isinstance(message, wire.Malformed):
             self._log.debug("dsisocket line is no JSON", reason=message.message)
-            return Code.JSON_ERROR, message.message
-        if self._ending.is_set():
-            return Code.EXECUTION_ERROR, _NOT_STARTED
-        if not isinstance(message.value, dict):
-            return Code.EXECUTION_ERROR, _NO_OBJECT
-        return await self._run(message)
-
-    async def _run(self, request: wire.Request) -> Outcome:
-        self.busy = True
-        try:
-            _insist_on_unicode(request)
-            running = self._execute(request.value)
-            with self._timeline.span("dsisocket_command", client=self._client, command=_shown(request.text)):
-                await running
-        except InvalidCommand as problem:
-            self._log.info("dsisocket command refused", reason=_shown(problem.message), allowed=problem.allowed)
-            return Code.EXECUTION_ERROR, _with_allowed(problem)
-        except DsiError as problem:
-            return Code.EXECUTION_ERROR, str(problem)
-        except asyncio.CancelledError:
-            return self._cancelled()
-        except Exception as problem:  # noqa: BLE001  a command's boundary: a bug in it must not end the connection
-            self._log.exception("dsisocket command failed by a bug in dsi", command=_shown(request.text))
-            return Code.EXECUTION_ERROR, f"Internal error of dsi ({type(problem).__name__}): see its log"
-        finally:
-            self.busy = False
-        return Code.OK, wire.OK_MESSAGE
-
-    def _cancelled(self) -> Outcome:
-        """Take a cancellation for the running command's, so that its client still gets the reply."""
-        task = asyncio.current_task()
-        if task is None or not self._ending.is_set():
-            raise asyncio.CancelledError
-        task.uncancel()
-        return Code.EXECUTION_ERROR, _ENDED
-
-    async def _send(self, line: bytes) -> None:
-        """Send a reply. A client that is gone is sent nothing more, and what it had sent is still run."""
-        if self._gone:
+            malformed = Outcome(code=Code.JSON_ERROR, message=message.message)
+            await self._inbox.put(Asked(text=message.message, outcome=malformed))
             return
+        asked = self._opened(message)
+        if asked.outcome is None and asked.envelope is not None and asked.envelope.control is not None:
+            asked.outcome = await self._controls.answer(asked.envelope, self)
+            await self._reply(asked, asked.outcome)
+            return
+        self._registry.add(self, asked)
+        await self._inbox.put(asked)
+
+    def _opened(self, request: wire.Request) -> Asked:
+        """Look at a line: what it asks for, or what is to be answered since it asks for nothing that can be done."""
+        id_: wire.Id | None = None
+        envelope: wire.Envelope | None = None
+        outcome: Outcome | None = None
         try:
-            self._writer.write(line)
-            async with asyncio.timeout(self._patience_s()):
-                await self._writer.drain()
-        except GONE as problem:
-            self._gone = True
-            self._log.debug("dsisocket client takes no replies", reason=str(problem))
+            id_ = wire.read_id(request.value)
+            envelope = wire.open_envelope(request.value)
+            wire.insist_on_unicode(request.value, request.text)
+            outcome = self._gate.pass_through(envelope)
+        except InvalidCommand as problem:
+            outcome = self._gate.refusal or refusal(problem)
+        return Asked(text=request.text, id_=id_, envelope=envelope, outcome=outcome)
 
-    def _patience_s(self) -> float | None:
-        return FLUSH_S if self._ending.is_set() else None
+    # --- answering ----------------------------------------------------------------------------------------------
 
+    async def _answer_in_order(self) -> None:
+        while (asked := await self._inbox.get()) is not None:
+            await asyncio.sleep(0)
+            await self._reply(asked, asked.outcome or await self._outcome(asked))
 
-def _insist_on_unicode(request: wire.Request) -> None:
-    """Refuse half a surrogate pair: `json` reads it from an escape, and no host, log or file can be given it."""
-    if "\\u" not in request.text:
-        return
-    try:
-        json.dumps(request.value, ensure_ascii=False).encode()
-    except UnicodeEncodeError as problem:
-        half = ascii(problem.object[problem.start])
-        raise InvalidCommand(f"{half} is half a surrogate pair: write both halves, or the character") from problem
+    async def _outcome(self, asked: Asked) -> Outcome:
+        if self._ending.is_set():
+            return _NOT_STARTED
+        try:
+            asked.running = self._work.start(asked, self._client)
+        except Exception as problem:  # noqa: BLE001  a command's boundary: a bug in it must not end the connection
+            return outcome_of(problem, asked.text)
+        if asked.envelope is not None and asked.envelope.stream and asked.id is not None:
+            asked.running.hearing.stream = Stream(self._outbox, asked.id)
+        return await asked.running.outcome()
 
-
-def _with_allowed(problem: InvalidCommand) -> str:
-    """Say what was allowed, but for the one message that the original document has to the byte."""
-    if problem.message == INVALID_COMMAND_TYPE or not problem.allowed:
-        return problem.message
-    return f"{_shown(problem.message)}; known: {', '.join(problem.allowed)}"
-
-
-def _shown(text: str) -> str:
-    text = text.strip()
-    return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "…"
+    async def _reply(self, asked: Asked, outcome: Outcome) -> None:
+        """Send a reply. A client that is gone is sent nothing more, and what it had sent is still run."""
+        self._registry.remove(asked)
+        await self._outbox.send(wire.encode_reply(outcome, asked.id))

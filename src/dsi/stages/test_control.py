@@ -1,6 +1,6 @@
 """Stage test_control: the tests of a task."""
 
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ from dsi import config
 from dsi.commands import Context, Scope, parse
 from dsi.config import Tree
 from dsi.config.models import Dsisocket, Test, Validated
-from dsi.control import client_address, open_dsisocket
+from dsi.control import Run, client_address, open_dsisocket
 from dsi.errors import ReportError, StateError
 from dsi.report.folder import copy_configuration
 from dsi.report.progress import Progress
@@ -100,8 +100,9 @@ def _dsisocket(settings: Dsisocket, scope: Scope) -> Any:
         environment = {"DSI_SOCKET": client_address(settings.bind_addr, settings.port)}
         here = context.with_environment(environment)
 
-        def execute(raw: Any) -> Awaitable[object]:
-            return parse(raw, scope).run(here)
+        def execute(raw: Any) -> Run:
+            command = parse(raw, scope)
+            return lambda hearing: command.run(here.heard_by(hearing))
 
         async with open_dsisocket(context.inventory.workload_client, settings, execute, context.timeline):
             yield environment

@@ -1,42 +1,12 @@
-r"""The dsisocket's bytes ⇄ messages. Pure: no I/O, no clock. The protocol is described in docs/dsisocket.md.
+"""Bytes → messages, however the bytes are cut."""
 
-decoder = Decoder()
-for message in decoder.feed(b'{"on_all_hosts": {"exec": "true"}}\n'):
-    ...                                   # a Request, or a Malformed
-encode_reply(Code.OK)                     # b'{"status_code": 0, …}\n'
-"""
-
-import enum
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dsi.errors import MAX_MESSAGE_BYTES
-
 MAX_LINE_BYTES = 1 << 20
-
-
-class Code(enum.Enum):
-    """Every status that a reply can have: number, meaning, and whether the command definitely did not happen.
-
-    "A definite error means that the requested operation definitely did not (and never will) happen" (Maelstrom). The
-    table in docs/dsisocket.md is made from here.
-    """
-
-    OK = (0, "The command succeeded on every host.", False)
-    JSON_ERROR = (1, "The line is no JSON. The message is that of Python's `json`; its columns count characters.", True)
-    EXECUTION_ERROR = (2, "It is JSON, but no valid command (nothing was run), or the command failed.", False)
-
-    def __init__(self, number: int, meaning: str, definite: bool) -> None:
-        self.number = number
-        self.meaning = meaning
-        self.definite = definite
-
-
-OK_MESSAGE = "I think the command might have succeeded."
-"""What the original document promises for each success."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,24 +143,3 @@ def _parse(line: bytes) -> Message:
         return Request(json.loads(text), text)
     except (ValueError, RecursionError) as problem:  # a number of 5,000 digits is a plain ValueError
         return Malformed(str(problem))
-
-
-def encode_reply(code: Code, message: str = OK_MESSAGE) -> bytes:
-    r"""Write one reply: one line of ASCII (other characters as `\uXXXX`, so that any terminal and locale can show it).
-
-    The message's newlines are shown as `\n`; of more than `MAX_MESSAGE_BYTES` the beginning is kept.
-    """
-    shown = message.replace("\n", "\\n").encode(errors="backslashreplace")[:MAX_MESSAGE_BYTES].decode(errors="ignore")
-    return json.dumps({"status_code": code.number, "status": code.name, "message": shown}).encode() + b"\n"
-
-
-def codes_table() -> str:
-    """Write the table of codes in Markdown, as it stands in docs/dsisocket.md."""
-    rows = [
-        "| `status_code` | `status` | meaning | the command definitely did not happen |",
-        "| --- | --- | --- | --- |",
-    ]
-    rows += [
-        f"| {code.number} | `{code.name}` | {code.meaning} | {'yes' if code.definite else 'no'} |" for code in Code
-    ]
-    return "\n".join(rows) + "\n"

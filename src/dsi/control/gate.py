@@ -1,0 +1,47 @@
+"""Who may speak: a connection that has shown the token, where there is one."""
+
+import hmac
+
+from dsi.wire import Code, Envelope, Outcome
+
+MAX_WRONG_TRIES = 3
+"""Then the connection is closed: a token isn't guessed in three tries, and each further three cost a new connection."""
+
+_SHOW_IT = Outcome(
+    code=Code.UNAUTHORIZED,
+    message='This connection has not shown the token: begin with {"auth": "…"} (DSI_SOCKET_TOKEN)',
+)
+_WRONG = Outcome(code=Code.UNAUTHORIZED, message="This is not the token")
+
+
+class Gate:
+    """One connection's. `token` None: everybody may pass."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+        self._tries = 0
+        self._is_open = token is None
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether there were too many wrong tries: the connection is to be closed."""
+        return self._tries >= MAX_WRONG_TRIES
+
+    @property
+    def refusal(self) -> Outcome | None:
+        """What every line is answered until the token was shown; None: it was."""
+        return None if self._is_open else _SHOW_IT
+
+    def pass_through(self, envelope: Envelope) -> Outcome | None:
+        """Give the answer where there is nothing more to be done for a line; None: it may be done."""
+        if envelope.control == "auth":
+            return self._show(envelope.command["auth"])
+        return self.refusal
+
+    def _show(self, token: str) -> Outcome:
+        """Compare in a time that says nothing about how much of it was right."""
+        if self._token is None or hmac.compare_digest(token.encode(errors="replace"), self._token.encode()):
+            self._is_open = True
+            return Outcome(code=Code.OK)
+        self._tries += 1
+        return _WRONG

@@ -1,0 +1,150 @@
+"""One command that runs: ended past its timeout or when it is cancelled; its outcome is for whoever waits for it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from dsi.control.hearing import Hearing
+from dsi.errors import MAX_MESSAGE_BYTES, DsiError, InvalidCommand
+from dsi.timeline import Timeline
+from dsi.wire import Code, Outcome
+
+log = structlog.get_logger()
+
+Run = Callable[[Hearing], Awaitable[object]]
+"""Runs one command that was checked."""
+
+Execute = Callable[[Any], Run]
+"""Checks one command (a JSON object), and gives what runs it.
+
+What either raises becomes the reply: `InvalidCommand` its message, any other `DsiError` its text. A command that is
+refused by the check never began, and isn't in the timeline.
+"""
+
+INVALID_COMMAND_TYPE = "Invalid command type"
+
+SHOWN_CHARS = 2048
+"""How much of a client's text goes to timeline and log: a line of 1 MiB each would soon fill memory and disk."""
+
+_TOOK_LONGER = "The command took longer than {:g} s: it was ended, and may have taken effect in part"
+
+_MAX_DETAIL_CHARS = 65_536
+
+
+class Running:
+    """A command under way, in a task of its own: its client may go, and it runs to its end.
+
+    `timeout_s` None: as long as it takes.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        timeline: Timeline,
+        client: int,
+        text: str,
+        timeout_s: float | None = None,
+    ) -> None:
+        self.hearing = Hearing()
+        self._run = run
+        self._timeline = timeline
+        self._client = client
+        self._text = text
+        self._timeout_s = timeout_s
+        self._ended: _Ended | None = None
+        self._is_at_work = False
+        self.task = asyncio.create_task(self._live(), name=f"dsisocket command of client {client}")
+
+    async def outcome(self) -> Outcome:
+        """Wait for what comes of it. Cancelling ends the waiting alone."""
+        await asyncio.wait({self.task})
+        return self.task.result()
+
+    def end(self, code: Code, message: str) -> None:
+        """End it, on its hosts too; what comes of it is then this. A second wish changes nothing."""
+        if self._ended is None:
+            self._ended = _Ended(code, message)
+            if self._is_at_work:
+                self.task.cancel()
+
+    async def _live(self) -> Outcome:
+        outcome = await self._outcome()
+        if self.hearing.stream is not None:
+            await self.hearing.stream.finish()
+        return outcome
+
+    async def _outcome(self) -> Outcome:
+        try:
+            with self._timeline.span("dsisocket_command", client=self._client, command=shown(self._text)):
+                await self._work()
+        except _Ended as end:
+            return Outcome(code=end.code, message=str(end), results=self.hearing.results())
+        except Exception as problem:  # noqa: BLE001  a command's boundary: a bug in it must not end the connection
+            return replace(outcome_of(problem, self._text), results=self.hearing.results())
+        return Outcome(code=Code.OK, results=self.hearing.results())
+
+    async def _work(self) -> None:
+        """Run the command within its time. What it raises while it is being ended says less than why it was ended."""
+        if self._ended is not None:
+            raise self._ended
+        limit = asyncio.timeout(self._timeout_s)
+        self._is_at_work = True
+        try:
+            async with limit:
+                await self._run(self.hearing)
+        except (Exception, asyncio.CancelledError):
+            if limit.expired():
+                raise _Ended(Code.TIMEOUT, _TOOK_LONGER.format(self._timeout_s)) from None
+            if self._ended is not None:
+                raise self._ended from None
+            raise
+        finally:
+            self._is_at_work = False
+            if self._ended is not None:
+                self.task.uncancel()
+
+
+class _Ended(DsiError):
+    """The command was ended by us, and why. Never leaves this module."""
+
+    def __init__(self, code: Code, message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+def outcome_of(problem: Exception, text: str) -> Outcome:
+    """Give what a client is told of what went wrong with its command; a bug of ours is logged."""
+    if isinstance(problem, InvalidCommand):
+        return refusal(problem)
+    if not isinstance(problem, DsiError):
+        log.error("dsisocket command failed by a bug in dsi", command=shown(text), exc_info=problem)
+        message = f"Internal error of dsi ({type(problem).__name__}): see its log"
+        return Outcome(code=Code.EXECUTION_ERROR, message=message)
+    message = str(problem)
+    is_whole = len(message.encode(errors="replace")) <= MAX_MESSAGE_BYTES
+    detail = None if is_whole else message[:_MAX_DETAIL_CHARS]
+    return Outcome(code=Code.EXECUTION_ERROR, message=message, detail=detail)
+
+
+def refusal(problem: InvalidCommand) -> Outcome:
+    """Say why a command is none; what was allowed too, but for the one message that the original has to the byte."""
+    log.info("dsisocket command refused", reason=shown(problem.message), allowed=problem.allowed)
+    known = f"; known: {', '.join(problem.allowed)}" if problem.allowed else ""
+    if problem.message == INVALID_COMMAND_TYPE or not problem.allowed:
+        detail = shown(problem.detail) + known
+        return Outcome(
+            code=Code.EXECUTION_ERROR,
+            message=problem.message,
+            detail=detail if detail != problem.message else None,
+        )
+    return Outcome(code=Code.EXECUTION_ERROR, message=shown(problem.message) + known)
+
+
+def shown(text: str) -> str:
+    """Give the beginning of a client's text, for people."""
+    text = text.strip()
+    return text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"
