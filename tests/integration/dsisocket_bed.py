@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from dsi.config.models import Dsisocket
-from dsi.control import Hearing, Run, open_dsisocket
-from dsi.errors import ClusterError, CommandFailed, InvalidCommand
+from dsi.control import Hearing, Journal, Run, open_dsisocket
+from dsi.errors import ClusterError, CommandFailed, ConnectionLost, InvalidCommand, SeveralFailed
 from dsi.hosts import this_machine
 from dsi.model import Result
 from dsi.timeline import Timeline
@@ -66,6 +66,8 @@ class FakeExecute:
                 raise ClusterError("mongod.0", "does not start", ["line one", "line two"])
             elif text == "long":
                 raise ClusterError("mongod.0", "x" * 10_000)
+            elif text == "lost":
+                raise SeveralFailed([ClusterError("a", "b"), ConnectionLost("mongod.0", "the connection broke")])
             elif text == "bug":
                 raise KeyError("ours")
         except asyncio.CancelledError:
@@ -113,7 +115,9 @@ class KeptTimeline(Timeline):
 class Socket:
     """A dsisocket for a test: what it runs, what it wrote to the timeline, and clients of it."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, *, journal: Path | None = None, token: str | None = None, **settings: Any) -> None:
+        self.journal = journal
+        self.token = token
         self.execute = FakeExecute()
         self.timeline = KeptTimeline()
         # A loopback address of our own, so that no other test can have the port.
@@ -122,7 +126,8 @@ class Socket:
         self.host = this_machine("workload_client.0", Path.cwd())
 
     def open(self) -> AbstractAsyncContextManager[str]:
-        return open_dsisocket(self.host, self.settings, self.execute, self.timeline)
+        journal = Journal(self.journal) if self.journal else None
+        return open_dsisocket(self.host, self.settings, self.execute, self.timeline, journal=journal, token=self.token)
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection(self.settings.bind_addr, self.settings.port, limit=1 << 18)

@@ -19,6 +19,12 @@ class Hearing:
         self.stream: Stream | None = None
         self._hosts: dict[str, _OneHost] = {}
 
+    def stream_to(self, stream: Stream) -> None:
+        """Pass on what comes from now on to this client: who asks again has probably lost its first connection."""
+        if self.stream is not None:
+            self.stream.leave()
+        self.stream = stream
+
     def begun(self, host: str) -> None:
         """Note that a shell command begins on a host."""
         self._hosts.setdefault(host, _OneHost()).begin()

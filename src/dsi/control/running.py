@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from dsi.control.hearing import Hearing
-from dsi.errors import MAX_MESSAGE_BYTES, DsiError, InvalidCommand
+from dsi.errors import MAX_MESSAGE_BYTES, ConnectionLost, DsiError, InvalidCommand, SeveralFailed
 from dsi.timeline import Timeline
 from dsi.wire import Code, Outcome
 
@@ -34,10 +34,23 @@ _TOOK_LONGER = "The command took longer than {:g} s: it was ended, and may have 
 _MAX_DETAIL_CHARS = 65_536
 
 
+class Journalled(Protocol):
+    """Keeps a command from being started twice."""
+
+    async def begin(self) -> None:
+        """Note that the command is about to begin."""
+        ...
+
+    async def end(self, outcome: Outcome) -> None:
+        """Note what came of it."""
+        ...
+
+
 class Running:
     """A command under way, in a task of its own: its client may go, and it runs to its end.
 
-    `timeout_s` None: as long as it takes.
+    `timeout_s` None: as long as it takes. `journalled` is told before it begins (and may
+    refuse with a `DsiError`), and how it ended before anybody else is.
     """
 
     def __init__(
@@ -48,6 +61,7 @@ class Running:
         client: int,
         text: str,
         timeout_s: float | None = None,
+        journalled: Journalled | None = None,
     ) -> None:
         self.hearing = Hearing()
         self._run = run
@@ -55,6 +69,7 @@ class Running:
         self._client = client
         self._text = text
         self._timeout_s = timeout_s
+        self._journalled = journalled
         self._ended: _Ended | None = None
         self._is_at_work = False
         self.task = asyncio.create_task(self._live(), name=f"dsisocket command of client {client}")
@@ -73,18 +88,24 @@ class Running:
 
     async def _live(self) -> Outcome:
         outcome = await self._outcome()
+        if self._journalled is not None:
+            await self._journalled.end(outcome)
         if self.hearing.stream is not None:
             await self.hearing.stream.finish()
         return outcome
 
     async def _outcome(self) -> Outcome:
         try:
+            if self._journalled is not None:
+                await self._journalled.begin()
             with self._timeline.span("dsisocket_command", client=self._client, command=shown(self._text)):
                 await self._work()
         except _Ended as end:
             return Outcome(code=end.code, message=str(end), results=self.hearing.results())
         except Exception as problem:  # noqa: BLE001  a command's boundary: a bug in it must not end the connection
-            return replace(outcome_of(problem, self._text), results=self.hearing.results())
+            outcome = replace(outcome_of(problem, self._text), results=self.hearing.results())
+            # Level 1 has no such code; who asks for "never twice" is told that nobody knows whether it was once.
+            return replace(outcome, code=Code.UNKNOWN) if self._journalled and _is_unknown(problem) else outcome
         return Outcome(code=Code.OK, results=self.hearing.results())
 
     async def _work(self) -> None:
@@ -114,6 +135,12 @@ class _Ended(DsiError):
     def __init__(self, code: Code, message: str) -> None:
         self.code = code
         super().__init__(message)
+
+
+def _is_unknown(problem: Exception) -> bool:
+    if isinstance(problem, SeveralFailed):
+        return any(_is_unknown(error) for error in problem.errors)
+    return isinstance(problem, ConnectionLost)
 
 
 def outcome_of(problem: Exception, text: str) -> Outcome:

@@ -10,6 +10,7 @@ from dsi import wire
 from dsi.config.models import Dsisocket
 from dsi.control.controls import Controls, Describe
 from dsi.control.gate import Gate
+from dsi.control.journal import Journal
 from dsi.control.outbox import FLUSH_S, GONE
 from dsi.control.registry import Registry
 from dsi.control.running import Execute
@@ -30,7 +31,8 @@ class DsisocketServer:
     """Serves any number of connections side by side, whichever listener they come from.
 
     Each connection has a task of the server's own, and so has each command: a listener (and the SSH connection under
-    it) may go away and another come, and what runs goes on. `end` ends them all. `token` None: everybody may speak.
+    it) may go away and another come, and what runs goes on. `end` ends them all. `token` None: everybody may speak;
+    `journal` None: retry_ids are known as long as this process lives.
     """
 
     def __init__(
@@ -39,12 +41,14 @@ class DsisocketServer:
         timeline: Timeline,
         settings: Dsisocket,
         *,
+        journal: Journal | None = None,
         describe: Describe = _nothing,
         token: str | None = None,
     ) -> None:
         self._settings = settings
         self._token = token
-        self._work = Work(execute, timeline)
+        self._journal = journal or Journal()
+        self._work = Work(execute, timeline, self._journal)
         self._registry = Registry()
         self._controls = Controls(self._registry, timeline, describe)
         self._clients = itertools.count(1)
@@ -62,7 +66,8 @@ class DsisocketServer:
             await asyncio.wait({self._start_session(reader, writer)})
 
     async def end(self) -> None:
-        """Start nothing more; give running commands `GRACE_S`, then end and answer them; close all connections.
+        """Start nothing more; give running commands `GRACE_S`, then end and answer them; close all connections
+        and the journal.
 
         No task is left when this returns. A command that is ended takes as long as its host needs to end it.
         """
@@ -77,6 +82,7 @@ class DsisocketServer:
             for task in tasks:
                 task.cancel()
             await _wait(tasks)
+            self._journal.close()
 
     def _start_session(self, reader: Reader, writer: Writer) -> asyncio.Task[None]:
         client = next(self._clients)
@@ -158,6 +164,7 @@ async def open_dsisocket(
     execute: Execute,
     timeline: Timeline,
     *,
+    journal: Journal | None = None,
     describe: Describe = _nothing,
     token: str | None = None,
 ) -> AsyncIterator[str]:
@@ -169,7 +176,7 @@ async def open_dsisocket(
         PortTaken: the message has host, port and what to change.
         HostUnreachable, ConnectionLost
     """
-    server = DsisocketServer(execute, timeline, settings, describe=describe, token=token)
+    server = DsisocketServer(execute, timeline, settings, journal=journal, describe=describe, token=token)
     listener = await _listen(host, settings, server)
     try:
         yield client_address(listener.address, listener.port)

@@ -146,12 +146,15 @@ class Session:
         if self._ending.is_set():
             return _NOT_STARTED
         try:
-            asked.running = self._work.start(asked, self._client)
+            started = self._work.start(asked, self._client)
         except Exception as problem:  # noqa: BLE001  a command's boundary: a bug in it must not end the connection
             return outcome_of(problem, asked.text)
+        if isinstance(started, Outcome):
+            return started
+        asked.running = started
         if asked.envelope is not None and asked.envelope.stream and asked.id is not None:
-            asked.running.hearing.stream = Stream(self._outbox, asked.id)
-        return await asked.running.outcome()
+            started.hearing.stream_to(Stream(self._outbox, asked.id))
+        return await started.outcome()
 
     async def _reply(self, asked: Asked, outcome: Outcome) -> None:
         """Send a reply. A client that is gone is sent nothing more, and what it had sent is still run."""

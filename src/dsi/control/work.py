@@ -3,10 +3,11 @@
 import asyncio
 
 from dsi.control.inbox import Asked
+from dsi.control.journal import Journal
+from dsi.control.retries import Retries
 from dsi.control.running import Execute, Running
-from dsi.errors import InvalidCommand
 from dsi.timeline import Timeline
-from dsi.wire import Code
+from dsi.wire import Code, Outcome
 
 GRACE_S = 2.0
 """How long a command that runs at the test's end has to finish by itself: enough for a shell command that the workload
@@ -18,27 +19,35 @@ _ENDED = "The test ended while the command ran: it was ended, and may have taken
 class Work:
     """Starts commands, and knows those that run."""
 
-    def __init__(self, execute: Execute, timeline: Timeline) -> None:
+    def __init__(self, execute: Execute, timeline: Timeline, journal: Journal) -> None:
         self._execute = execute
         self._timeline = timeline
+        self._retries = Retries(journal)
         self._running: set[Running] = set()
 
-    def start(self, asked: Asked, client: int) -> Running:
-        """Check a command, and start it.
+    def start(self, asked: Asked, client: int) -> Running | Outcome:
+        """Check a command, and start it; or give what was started under its retry_id, or came of that.
 
         Raises:
             DsiError: it is refused, and never began.
         """
-        assert asked.envelope is not None
-        if asked.envelope.retry_id is not None:
-            raise InvalidCommand("retry_id is not supported yet", path="retry_id")
+        envelope = asked.envelope
+        assert envelope is not None
+        retry_id, command = envelope.retry_id, envelope.command
+        if retry_id is not None and (known := self._retries.known(retry_id, command)) is not None:
+            return known
+        run = self._execute(command)
+        retry = self._retries.claim(retry_id, command) if retry_id is not None else None
         running = Running(
-            self._execute(asked.envelope.command),
+            run,
             timeline=self._timeline,
             client=client,
             text=asked.text,
-            timeout_s=asked.envelope.timeout_s,
+            timeout_s=envelope.timeout_s,
+            journalled=retry,
         )
+        if retry is not None:
+            retry.running = running
         self._running.add(running)
         running.task.add_done_callback(lambda _: self._running.discard(running))
         return running
