@@ -1,5 +1,6 @@
 """Commands: what hooks and the dsisocket can ask for."""
 
+from dsi.commands.allowed import Allowed, check_words, known_words
 from dsi.commands.context import Clusters, Context
 from dsi.commands.listening import Lease, Listener, Nobody
 from dsi.commands.parse import COMMANDS, Command, parse
@@ -11,6 +12,7 @@ __all__ = [
     "GROUPS",
     "HOST_VERBS",
     "LOCALHOST",
+    "Allowed",
     "Clusters",
     "Command",
     "Context",
@@ -18,6 +20,8 @@ __all__ = [
     "Listener",
     "Nobody",
     "Scope",
+    "check_words",
     "known_targets",
+    "known_words",
     "parse",
 ]

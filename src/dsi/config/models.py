@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from dsi.masking import MIN_LENGTH
+
 Mapping = dict[str, Any]
 
 
@@ -206,14 +208,24 @@ def _an_address(text: str) -> str:
         raise ValueError(f"{text} is no IP address of the workload client: write 127.0.0.1, or 0.0.0.0") from None
 
 
+AUTO_TOKEN = "auto"  # noqa: S105  what stands in place of a token
+"""`test_control.dsisocket.token`: one is made for each test."""
+
+
 class Dsisocket(Section):
-    """Where the running workload finds us, on its own host."""
+    """Where the running workload finds us, on its own host.
+
+    `token` is a secret that clients have to show, or `auto`: one is made for each test. `allow` has the words
+    (commands, targets, verbs) that they may use; None: all.
+    """
 
     enabled: bool = False
     bind_addr: Annotated[str, AfterValidator(_an_address)] = "127.0.0.1"
     port: int = Field(27007, ge=1, le=65535)
     max_line_bytes: int = Field(1 << 20, ge=1024)
-    max_connections: int = Field(1024, ge=1)
+    max_connections: int = Field(4096, ge=1)
+    token: OptionalText = Field(None, min_length=MIN_LENGTH, repr=False)
+    allow: list[str] | None = None
 
 
 class TestTimeouts(Section):

@@ -129,10 +129,10 @@ class Session:
         try:
             id_ = wire.read_id(request.value)
             envelope = wire.open_envelope(request.value)
-            wire.insist_on_unicode(request.value, request.text)
             outcome = self._gate.pass_through(envelope)
+            wire.insist_on_unicode(request.value, request.text)
         except InvalidCommand as problem:
-            outcome = self._gate.refusal or refusal(problem)
+            outcome = outcome or self._gate.refusal or refusal(problem)
         return Asked(text=request.text, id_=id_, envelope=envelope, outcome=outcome)
 
     # --- answering ----------------------------------------------------------------------------------------------

@@ -42,7 +42,10 @@ class _TestFailed(Exception):
 
 
 class TaskRunner:
-    """Runs one task. `companions` and `checks` are handed in, since the runner needn't know what they are."""
+    """Runs one task. `companions` and `checks` are handed in, since the runner needn't know what they are.
+
+    `for_cmd_alone`: names of environment that the commands which run beside `cmd` don't get.
+    """
 
     def __init__(
         self,
@@ -52,12 +55,14 @@ class TaskRunner:
         *,
         companions: Sequence[Companion] = (),
         checks: Sequence[Check] = (),
+        for_cmd_alone: Sequence[str] = (),
     ) -> None:
         self._plan = plan
         self._context = context
         self._progress = progress
         self._companions = companions
         self._checks = checks
+        self._for_cmd_alone = for_cmd_alone
         self._outcome = TaskOutcome()
 
     async def run(self) -> TaskOutcome:
@@ -182,7 +187,8 @@ class TaskRunner:
                         no_output_s=self._plan.no_output_s,
                         progress=self._progress,
                     )
-                    result = await run_during_test(cmd, plan.during_test, context.with_environment(environment), notes)
+                    known = {name: text for name, text in environment.items() if name not in self._for_cmd_alone}
+                    result = await run_during_test(cmd, plan.during_test, context.with_environment(known), notes)
                     context.timeline.add("cmd_end", test=plan.test.id, exit_status=result.exit_status)
             except CommandTimeout as hung:
                 output.end(hung.results[0].exit_status, f"hung: {hung}")

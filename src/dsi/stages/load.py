@@ -6,6 +6,7 @@ from typing import Any
 
 from dsi import config
 from dsi.config import Tree
+from dsi.config.models import AUTO_TOKEN
 from dsi.errors import ConfigError
 from dsi.masking import hide
 from dsi.model import Problem
@@ -40,6 +41,7 @@ def load(work_directory: Path, secrets_of: SecretsOf = mongodb.kept_secrets) -> 
     tree = config.load(work_directory)
     _hide_all(tree.get_lenient("runtime_secret"))
     _hide_passwords(tree.get_lenient("mongodb_setup"))
+    _hide_token(tree.get_lenient("test_control.dsisocket"))
     tree = tree.with_computed(_AUTHENTICATION, password).with_computed(_AUTHENTICATION, _url)
     tree = tree.with_computed("mongodb_setup.meta", _meta)
     _hide_passwords(_written(tree))
@@ -75,6 +77,12 @@ def _hide_all(value: Any) -> None:
         _hide_all(item)
     if isinstance(value, str) and len(value) >= _SHORTEST_SECRET and not config.is_unknown(value):
         hide(value)
+
+
+def _hide_token(dsisocket: Any) -> None:
+    token = dsisocket.get("token") if isinstance(dsisocket, dict) else None
+    if isinstance(token, str) and token not in ("", AUTO_TOKEN) and not config.is_unknown(token):
+        hide(token)
 
 
 def _hide_passwords(value: Any) -> None:

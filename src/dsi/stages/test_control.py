@@ -1,20 +1,18 @@
 """Stage test_control: the tests of a task."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
 
 from dsi import config
-from dsi.commands import Context, Scope, parse
+from dsi.commands import Context
 from dsi.config import Tree
-from dsi.config.models import Dsisocket, Test, Validated
-from dsi.control import Run, client_address, open_dsisocket
+from dsi.config.models import Test, Validated
 from dsi.errors import ReportError, StateError
 from dsi.report.folder import copy_configuration
 from dsi.report.progress import Progress
 from dsi.runner import Check, Companion, TaskOutcome, TaskPlan, TaskRunner, TestPlan
+from dsi.stages.dsisocket import TOKEN, SocketOfATest
 from dsi.stages.hooks import hook, timed_hook
 from dsi.stages.node_watch import NodesOfATest
 from dsi.stages.scope import scope_of
@@ -41,9 +39,14 @@ async def test_control(session: Session) -> TaskOutcome:
     nodes = NodesOfATest(deployment, session.timeline)
     companions: list[Companion] = [nodes.companion]
     if settings.dsisocket.enabled:
-        companions.append(_dsisocket(settings.dsisocket, scope_of(tree)))
+        socket = SocketOfATest(
+            settings=settings.dsisocket, scope=scope_of(tree), state=session.state, deployment=deployment
+        )
+        companions.append(socket.companion)
     checks = [nodes.check, _validate(deployment, config.validated(tree), session.progress)]
-    runner = TaskRunner(plan_of(tree), context, session.progress, companions=companions, checks=checks)
+    runner = TaskRunner(
+        plan_of(tree), context, session.progress, companions=companions, checks=checks, for_cmd_alone=[TOKEN]
+    )
     outcome = await runner.run()
     session.timeline.add("task_end", error=outcome.error, interrupted=outcome.interrupted, notes=outcome.notes)
     try:
@@ -92,22 +95,6 @@ def out_of(outcome: TaskOutcome) -> dict[str, Any]:
         for test in outcome.tests
     }
     return {"exit_codes": tests, "error": outcome.error or None, "exit_status": outcome.exit_status()}
-
-
-def _dsisocket(settings: Dsisocket, scope: Scope) -> Any:
-    @asynccontextmanager
-    async def companion(context: Context, test: Test) -> AsyncIterator[Mapping[str, str]]:
-        environment = {"DSI_SOCKET": client_address(settings.bind_addr, settings.port)}
-        here = context.with_environment(environment)
-
-        def execute(raw: Any) -> Run:
-            command = parse(raw, scope)
-            return lambda hearing: command.run(here.heard_by(hearing))
-
-        async with open_dsisocket(context.inventory.workload_client, settings, execute, context.timeline):
-            yield environment
-
-    return companion
 
 
 def _validate(deployment: Deployment, wanted: Validated, progress: Progress) -> Check:

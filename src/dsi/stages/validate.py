@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dsi import config
-from dsi.commands import Command, Scope, parse
+from dsi.commands import Command, Scope, check_words, parse
 from dsi.config import Tree
 from dsi.errors import ConfigError, InvalidCommand
 from dsi.model import Position, Problem
@@ -30,7 +30,17 @@ def check(tree: Tree) -> list[Problem]:
     problems += in_the_files(
         tree, [*topology.problems, *mongodb.validated_problems(config.validated(tree, lenient=True), topology.nodes)]
     )
-    return sorted([*problems, *_not_yet(tree)], key=_place)
+    return sorted([*problems, *_of_the_dsisocket(tree, scope), *_not_yet(tree)], key=_place)
+
+
+def _of_the_dsisocket(tree: Tree, scope: Scope) -> list[Problem]:
+    path = "test_control.dsisocket.allow"
+    words = tree.get_lenient(path) if tree.has(path) else None
+    try:
+        check_words([word for word in words if isinstance(word, str)] if isinstance(words, list) else [], scope)
+    except InvalidCommand as problem:
+        return [tree.problem(path, problem.message, allowed=problem.allowed)]
+    return []
 
 
 def in_the_files(tree: Tree, problems: Iterable[Problem]) -> list[Problem]:

@@ -6,7 +6,8 @@ the outside in: `deployment`, `cluster` (`standalone`, `replica_set`, `sharded_c
 `preflight` looks before anything is started; `client` asks servers, as `access` says; `credentials` are the work
 directory's, `users` has them made in clusters; `tls` knows what clients need for TLS, `certificate` looks at a
 server's, `tls_material` makes some; `folders` cleans, as `cleaning` says; `selection` says which nodes are meant,
-`rolling` restarts them one by one; `watch` notices that one goes down; `validation` sees whether the data are whole.
+`rolling` restarts them one by one; `watch` notices that one goes down; `roles` says what each
+is; `validation` sees whether the data are whole.
 """
 
 from dsi.systems.mongodb.credentials import Secrets, User, user
@@ -15,6 +16,7 @@ from dsi.systems.mongodb.credentials import make as make_secrets
 from dsi.systems.mongodb.deployment import Deployment, RestartReport
 from dsi.systems.mongodb.install import embedded_mongod
 from dsi.systems.mongodb.meta import login, meta
+from dsi.systems.mongodb.roles import present_roles
 from dsi.systems.mongodb.selection import parse_selectors
 from dsi.systems.mongodb.tls_material import make as make_tls_material
 from dsi.systems.mongodb.topology import Topology
@@ -36,6 +38,7 @@ __all__ = [
     "make_tls_material",
     "meta",
     "parse_selectors",
+    "present_roles",
     "user",
     "validated_problems",
 ]

@@ -42,7 +42,8 @@ class Client:
             PyMongoError: as the driver has it: `OperationFailure` where the server refuses.
         """
         if self._driver is None:
-            self._driver = await self._connect()
+            address, port = await self.way()
+            self._driver = self._driver or self._connect(address, port)  # another may have asked meanwhile
         return await self._driver[database].command(command, value, **arguments)
 
     async def ask_at_length(self, command: str, value: Any = 1, **arguments: Any) -> Document:
@@ -69,8 +70,7 @@ class Client:
             self._here = await self._forward.enter_async_context(self._host.forward(*self._place))
         return self._here
 
-    async def _connect(self) -> AsyncMongoClient[Document]:
-        address, port = await self.way()
+    def _connect(self, address: str, port: int) -> AsyncMongoClient[Document]:
         return AsyncMongoClient(
             address,
             port,

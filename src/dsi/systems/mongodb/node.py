@@ -214,12 +214,12 @@ class Node:
         """
         return await self._client.ask_at_length(command, value, database=database, **more)
 
-    async def hello(self) -> Document | None:
-        """Ask who it is; None where it doesn't answer."""
+    async def hello(self, within_s: float = _HELLO_LIMIT_S) -> Document | None:
+        """Ask who it is; None where it doesn't answer in that time."""
         if self.process is None:
             return None
         try:
-            async with asyncio.timeout(_HELLO_LIMIT_S):
+            async with asyncio.timeout(within_s):
                 return await self._client.ask("hello")
         except (PyMongoError, TimeoutError):
             return None
