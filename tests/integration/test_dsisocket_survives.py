@@ -5,6 +5,7 @@ import json
 import resource
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from tests.integration.dsisocket_bed import EXEC, OK, RESTART, WAIT_LIMIT_S, Socket, exec_, hang_up, opened, reset
@@ -53,17 +54,27 @@ async def test_what_a_client_sent_before_it_closed_is_run(dsi: Socket) -> None:
     await dsi.execute.until(lambda: len(dsi.execute.finished) == 21)
 
 
-async def test_a_thousand_clients_at_once_are_all_answered(dsi: Socket) -> None:
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_a_thousand_clients_at_once_are_all_answered_and_nothing_of_them_is_left() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
-    clients = [await dsi.connect() for _ in range(1000)]
-    for _, writer in clients:
-        writer.write(exec_("wait"))
-    await dsi.execute.until(lambda: len(dsi.execute.begun) == 1000)
-    dsi.execute.go_on.set()
-    for reader, writer in clients:
-        assert await reader.readline() == OK
-        await hang_up(writer)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))  # as a shell has it
+    files, tasks = open_files(), asyncio.all_tasks()
+    async with opened() as dsi:
+        clients = [await dsi.connect() for _ in range(1000)]
+        for _, writer in clients:
+            writer.write(exec_("wait"))
+        await dsi.execute.until(lambda: len(dsi.execute.begun) == 1000)
+        async with dsi.client() as another:
+            assert (await another.ask({"describe": {}}))["status_code"] == 0
+        dsi.execute.go_on.set()
+        for reader, writer in clients:
+            assert await reader.readline() == OK
+            await hang_up(writer)
+    assert (open_files(), asyncio.all_tasks()) == (files, tasks)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_a_connection_over_the_limit_is_told_so_and_closed() -> None:

@@ -81,16 +81,18 @@ class _OneHost:
         cut = self._cut or any(len(kept) > size_bytes for kept in self._kept.values())
         return {
             "exit_code": self._exit_status,
-            "stdout": _end_of(self._kept["stdout"], size_bytes),
-            "stderr": _end_of(self._kept["stderr"], size_bytes),
+            "stdout": _end_of(self._kept["stdout"], size_bytes, was_cut=cut),
+            "stderr": _end_of(self._kept["stderr"], size_bytes, was_cut=cut),
             "duration_s": round(duration_s, 6),
             **({"cut": True} if cut else {}),
         }
 
 
-def _end_of(kept: bytearray, size_bytes: int) -> str:
-    """Give the end as text; a character that the cut has halved is left out."""
+def _end_of(kept: bytearray, size_bytes: int, *, was_cut: bool) -> str:
+    """Give the end as text; of a character that a cut has halved, nothing is left."""
     end = bytes(kept[-size_bytes:])
-    if len(kept) > size_bytes:
-        end = end.lstrip(bytes(range(0x80, 0xC0)))
-    return end.decode(errors="replace")
+    return (end.lstrip(_INSIDE_A_CHARACTER) if was_cut else end).decode(errors="replace")
+
+
+_INSIDE_A_CHARACTER: Final = bytes(range(0x80, 0xC0))
+"""What UTF-8's second and further bytes look like."""

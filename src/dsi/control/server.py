@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import resource
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -23,8 +24,21 @@ from dsi.timeline import Timeline
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  told apart, not bound
 
 
+_OTHER_FILES = 4096
+"""What else this process may have open: connections to hosts and servers, files that are copied."""
+
+
 async def _nothing() -> Mapping[str, Any]:
     return {}
+
+
+def _make_room_for(connections: int) -> None:
+    """Let this process have as many files open as that takes, where its hard limit lets it: a shell's limit is 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class DsisocketServer:
@@ -177,6 +191,7 @@ async def open_dsisocket(
         HostUnreachable, ConnectionLost
     """
     server = DsisocketServer(execute, timeline, settings, journal=journal, describe=describe, token=token)
+    _make_room_for(settings.max_connections)
     listener = await _listen(host, settings, server)
     try:
         yield client_address(listener.address, listener.port)
