@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from tests.integration.dsisocket_bed import WAIT_LIMIT_S, Client, Socket, opened
 
+from dsi.control.inbox import MAX_LINES
+
 OK_MESSAGE = "I think the command might have succeeded."
 
 
@@ -189,6 +191,24 @@ async def test_a_command_that_is_queued_behind_another_is_cancelled_at_once_and_
     dsi.execute.go_on.set()
     assert [(await client.read())["id"], (await client.read())["id"]] == [1, 3]
     assert [raw["on_workload_client"]["exec"] for raw in dsi.execute.begun] == ["wait", "say third"]
+
+
+async def test_a_command_that_waits_for_a_place_among_those_that_wait_can_be_cancelled_too(
+    dsi: Socket, client: Client
+) -> None:
+    client.exec("wait")
+    for _ in range(MAX_LINES):
+        client.exec("say x")
+    client.exec("say last", id="last")
+    client.exec("say behind it", id="behind it")
+    async with dsi.client() as other:
+        while (await other.ask({"cancel": "last"}))["status_code"]:  # it has not arrived yet
+            pass
+        assert (await other.ask({"cancel": "behind it"}))["status_code"] == 2  # so far nothing is read any more
+    dsi.execute.go_on.set()
+    while (reply := await client.read()).get("id") != "behind it":
+        assert reply["status"] == ("CANCELLED" if reply.get("id") == "last" else "OK")
+    assert len(dsi.execute.begun) == MAX_LINES + 2
 
 
 async def test_a_cancel_means_its_own_connections_command_first_and_else_the_only_one_elsewhere(

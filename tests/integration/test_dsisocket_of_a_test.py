@@ -11,21 +11,38 @@ import json, os, pathlib, socket
 
 host, port = os.environ["DSI_SOCKET"].rsplit(":", 1)
 token = os.environ["DSI_SOCKET_TOKEN"]
-with socket.create_connection((host, int(port))) as connection, connection.makefile("rw") as dsi:
-    def ask(raw):
-        print(json.dumps(raw), file=dsi, flush=True)
-        return json.loads(dsi.readline())
-    replies = [
-        ask({"restart_mongodb": {}}),
-        ask({"auth": token}),
-        ask({"describe": {}, "id": "d"}),
-        ask({"on_mongod": {"exec": "echo $DSI_SOCKET_TOKEN"}, "id": 1}),
-        ask({"on_workload_client": {"exec": "echo to=$DSI_SOCKET token=$DSI_SOCKET_TOKEN"}, "id": 2}),
-        ask({"on_mongod": {"upload_files": [{"source": "a", "target": "b"}]}}),
-        ask({"mark": "here"}),
-        ask({"restart_mongodb": {}, "id": "restart", "stream": True, "retry_id": "r", "timeout": "5m"}),
-        ask({"restart_mongodb": {}, "id": "again", "retry_id": "r"}),
-    ]
+
+class Dsi:
+    def __init__(self):
+        self.lines = socket.create_connection((host, int(port))).makefile("rw")
+
+    def send(self, raw):
+        print(json.dumps(raw), file=self.lines, flush=True)
+
+    def read(self):
+        return json.loads(self.lines.readline())
+
+    def ask(self, raw):
+        self.send(raw)
+        return self.read()
+
+dsi, other = Dsi(), Dsi()
+replies = [
+    dsi.ask({"restart_mongodb": {}}),
+    dsi.ask({"auth": token}),
+    dsi.ask({"describe": {}, "id": "d"}),
+    dsi.ask({"on_mongod": {"exec": "echo $DSI_SOCKET_TOKEN"}, "id": 1}),
+    dsi.ask({"on_workload_client": {"exec": "echo to=$DSI_SOCKET token=$DSI_SOCKET_TOKEN"}, "id": 2}),
+    dsi.ask({"on_mongod": {"upload_files": [{"source": "a", "target": "b"}]}}),
+    dsi.ask({"mark": "here"}),
+]
+other.ask({"auth": token})
+restart = {"restart_mongodb": {}, "id": "first", "retry_id": "r", "timeout": "5m"}
+dsi.send(restart)
+dsi.ask({"describe": {}, "id": "while it restarts"})  # by now it has begun
+other.send({"restart_mongodb": {}, "id": "second", "stream": True})
+replies += [other.read(), other.ask({"describe": {}, "id": "while it waits"}), dsi.read(), other.read()]
+replies += [dsi.ask(restart)]
 shown = [path.read_bytes() for path in pathlib.Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
 print(json.dumps({"replies": replies, "in a list of processes": any(token.encode() in text for text in shown)}))
 pathlib.Path("token").write_text(token)
@@ -60,12 +77,15 @@ def test_a_token_an_allow_list_and_a_description_in_a_real_test(tmp_path: Path) 
     result = it.dsi("run")
     log = (tmp_path / "reports" / "talk" / "test_output.log").read_text()
     said = json.loads(log.splitlines()[0])
-    refused, shown, description, own, client, upload, mark, restart, again = said["replies"]
+    refused, shown, description, own, client, upload, mark, waiting, meanwhile, first, second, again = said["replies"]
     assert (refused["status"], shown["status"]) == ("UNAUTHORIZED", "OK")
     assert own["results"][0]["stdout"] == "\n"
     assert client["results"][0]["stdout"].endswith(f":{port} token=\n")
     assert (upload["status"], "upload_files: not allowed here" in upload["message"]) == ("EXECUTION_ERROR", True)
-    assert (mark["status"], restart["status"], again["status"]) == ("OK", "OK", "OK")
+    assert {reply["status"] for reply in (mark, meanwhile, first, second)} == {"OK"}
+    assert waiting == {"id": "second", "event": "waiting", "for": "restart_mongodb"}
+    assert meanwhile["id"] == "while it waits"
+    assert again == first
     assert {key: description["description"][key] for key in ("protocol", "test", "hosts", "topology", "commands")} == {
         "protocol": 2,
         "test": "talk",
@@ -73,7 +93,7 @@ def test_a_token_an_allow_list_and_a_description_in_a_real_test(tmp_path: Path) 
         "topology": [{"node": "single", "host": "mongod.0", "role": "STANDALONE"}],
         "commands": ["restart_mongodb", "exec"],
     }
-    assert (len(it.events("restart_mongodb_begin")), len(it.events("mark"))) == (1, 1)
+    assert (len(it.events("restart_mongodb_begin")), len(it.events("mark"))) == (2, 1)
     assert it.read("reports/post_task/workload_client.0/beside") == "token=\n"
     token = it.read("reports/post_task/workload_client.0/token")
     assert len(token) > 30

@@ -90,8 +90,6 @@ class Running:
         outcome = await self._outcome()
         if self._journalled is not None:
             await self._journalled.end(outcome)
-        if self.hearing.stream is not None:
-            await self.hearing.stream.finish()
         return outcome
 
     async def _outcome(self) -> Outcome:

@@ -192,7 +192,11 @@ async def open_dsisocket(
     """
     server = DsisocketServer(execute, timeline, settings, journal=journal, describe=describe, token=token)
     _make_room_for(settings.max_connections)
-    listener = await _listen(host, settings, server)
+    try:
+        listener = await _listen(host, settings, server)
+    except BaseException:
+        await server.end()
+        raise
     try:
         yield client_address(listener.address, listener.port)
     finally:

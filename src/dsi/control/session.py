@@ -89,6 +89,8 @@ class Session:
             asked.running.end(Code.CANCELLED, _CANCELLED)
         elif self._inbox.remove(asked):
             self._tasks.create_task(self._reply(asked, _NEVER_BEGAN))
+        else:
+            asked.outcome = _NEVER_BEGAN  # it waits for a place in the inbox, or has just left it
 
     # --- reading ------------------------------------------------------------------------------------------------
 
@@ -98,6 +100,7 @@ class Session:
                 for message in self._decoder.feed(data):
                     await self._take(message)
                     if self._gate.is_closed:
+                        self._log.warning("dsisocket client showed a wrong token too often, and is disconnected")
                         return
             for message in self._decoder.finish():
                 await self._take(message)
@@ -118,7 +121,8 @@ class Session:
             asked.outcome = await self._controls.answer(asked.envelope, self)
             await self._reply(asked, asked.outcome)
             return
-        self._registry.add(self, asked)
+        if asked.outcome is None:
+            self._registry.add(self, asked)
         await self._inbox.put(asked)
 
     def _opened(self, request: wire.Request) -> Asked:
@@ -152,9 +156,13 @@ class Session:
         if isinstance(started, Outcome):
             return started
         asked.running = started
-        if asked.envelope is not None and asked.envelope.stream and asked.id is not None:
-            started.hearing.stream_to(Stream(self._outbox, asked.id))
-        return await started.outcome()
+        if asked.envelope is None or not asked.envelope.stream or asked.id is None:
+            return await started.outcome()
+        stream = Stream(self._outbox, asked.id)
+        started.hearing.stream_to(stream)
+        outcome = await started.outcome()
+        await stream.finish()
+        return outcome
 
     async def _reply(self, asked: Asked, outcome: Outcome) -> None:
         """Send a reply. A client that is gone is sent nothing more, and what it had sent is still run."""
