@@ -12,6 +12,7 @@ from dsi.errors import ReportError, StateError
 from dsi.report.folder import copy_configuration
 from dsi.report.progress import Progress
 from dsi.runner import Check, Companion, TaskOutcome, TaskPlan, TaskRunner, TestPlan
+from dsi.stages.client_files import FOR_CMD, client_files
 from dsi.stages.dsisocket import TOKEN, SocketOfATest
 from dsi.stages.hooks import hook, timed_hook
 from dsi.stages.node_watch import NodesOfATest
@@ -42,10 +43,10 @@ async def test_control(session: Session) -> TaskOutcome:
         socket = SocketOfATest(
             settings=settings.dsisocket, scope=scope_of(tree), state=session.state, deployment=deployment
         )
-        companions.append(socket.companion)
+        companions += [socket.companion, client_files]
     checks = [nodes.check, _validate(deployment, config.validated(tree), session.progress)]
     runner = TaskRunner(
-        plan_of(tree), context, session.progress, companions=companions, checks=checks, for_cmd_alone=[TOKEN]
+        plan_of(tree), context, session.progress, companions=companions, checks=checks, for_cmd_alone=[TOKEN, *FOR_CMD]
     )
     outcome = await runner.run()
     session.timeline.add("task_end", error=outcome.error, interrupted=outcome.interrupted, notes=outcome.notes)
