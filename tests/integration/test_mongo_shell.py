@@ -13,9 +13,8 @@ CACHE = Path(sys.prefix) / "mongosh"
 """Where it is kept between runs: 154 MB are fetched once per virtual environment."""
 
 
-@pytest.fixture(scope="module")
-def mongosh() -> str:
-    """The folder that has mongosh."""
+def mongosh_folder() -> str:
+    """Give the folder that has mongosh; it is fetched if need be."""
     if found := shutil.which("mongosh"):
         return str(Path(found).parent)
     folder = CACHE / "node_modules" / ".bin"
@@ -26,6 +25,12 @@ def mongosh() -> str:
         npm = ["npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", str(CACHE), "mongosh"]
         subprocess.run(npm, check=True, stdin=subprocess.DEVNULL, timeout=500)
     return str(folder)
+
+
+@pytest.fixture(scope="module")
+def mongosh() -> str:
+    """The folder that has mongosh."""
+    return mongosh_folder()
 
 
 SHELLS = """
