@@ -64,6 +64,19 @@ class State:
         """Remove what was written under this name, if anything was."""
         (self.folder / f"{name}.json").unlink(missing_ok=True)
 
+    def is_locked(self) -> bool:
+        """Tell whether a dsi is at work in the work directory."""
+        try:
+            file = (self.folder / "lock").open()
+        except FileNotFoundError:
+            return False
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the work directory: one dsi at a time changes what runs there. A dead holder's lock is free.

@@ -57,3 +57,12 @@ def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
     (state.make_folder() / "nodes.new").mkdir()  # as good as a full disk
     with pytest.raises(StateError, match=r"nodes\.json can't be written: Is a directory"):
         state.write("nodes", 1)
+
+
+def test_whether_a_dsi_is_at_work_can_be_asked_without_disturbing_it(tmp_path: Path) -> None:
+    state = State(tmp_path)
+    assert not state.is_locked()
+    with state.lock():
+        assert State(tmp_path).is_locked()
+        assert State(tmp_path).is_locked()
+    assert not state.is_locked()

@@ -46,7 +46,7 @@ def launch(work_directory: Path, work: Callable[[Session], Awaitable[T]], *, tie
             return await work(session)
 
     try:
-        return guarded(lambda: _with_signals(in_session()))
+        return guarded(lambda: with_signals(in_session()))
     finally:
         progress.close()
 
@@ -108,7 +108,7 @@ class _ConsoleLogger:
     log = debug = info = warn = warning = error = critical = exception = msg
 
 
-def _with_signals(work: Coroutine[Any, Any, T]) -> T:
+def with_signals(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine; Ctrl-C, SIGTERM or SIGHUP cancels it: the first ends it in good order, the second at once."""
 
     async def main() -> T:

@@ -18,6 +18,9 @@ TOKEN: Final = "DSI_SOCKET_TOKEN"  # noqa: S105  the name of the variable
 
 _JOURNAL = "dsisocket.journal"
 
+_STATE = "dsisocket"
+"""Where `dsi send` finds it: `.dsi/dsisocket.json`, which only its owner can read."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SocketOfATest:
@@ -66,7 +69,11 @@ class SocketOfATest:
             describe=describe,
             token=token,
         ):
-            yield environment if token is None else {**environment, TOKEN: token}
+            self.state.write(_STATE, {"address": environment["DSI_SOCKET"], "token": token})
+            try:
+                yield environment if token is None else {**environment, TOKEN: token}
+            finally:
+                self.state.forget(_STATE)
 
     def _token(self) -> str | None:
         token = secrets.token_urlsafe(32) if self.settings.token == AUTO_TOKEN else self.settings.token
@@ -84,3 +91,14 @@ class SocketOfATest:
         nodes = self.deployment.nodes
         roles = await present_roles(nodes)
         return [{"node": node.name, "host": node.host.name, "role": roles[node.name]} for node in nodes]
+
+
+def forget_opened(state: State) -> None:
+    """Forget what a dsi that was killed has left: whoever holds the work directory has not opened one yet."""
+    state.forget(_STATE)
+
+
+def opened_in(state: State) -> tuple[str, str | None] | None:
+    """Give address and token of the dsisocket that is open; None: none is."""
+    kept = state.read(_STATE)
+    return (kept["address"], kept["token"]) if kept else None

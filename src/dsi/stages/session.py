@@ -17,6 +17,7 @@ from dsi.inventory import Inventory
 from dsi.model import StreamName
 from dsi.report.folder import make_reports
 from dsi.report.progress import Progress
+from dsi.stages.dsisocket import forget_opened
 from dsi.stages.load import load
 from dsi.stages.validate import insist
 from dsi.state import State
@@ -52,6 +53,7 @@ class Session:
     async def __aenter__(self) -> Self:
         """Take the work directory for this process alone."""
         self._stack.enter_context(self.state.lock())
+        forget_opened(self.state)
         return self
 
     async def __aexit__(
