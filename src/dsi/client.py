@@ -41,7 +41,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Coroutine, Generic, TypeVar  # noqa: UP035  Python 3.8 subscripts no other
 
 if TYPE_CHECKING:
-    from typing import Self  # Python 3.11
+    from typing_extensions import Self  # noqa: UP035  every type checker has it, for every Python
 
 __all__ = [
     "AsyncDsiSocket",
