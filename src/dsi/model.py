@@ -48,6 +48,7 @@ class Problem:
 class HostEntry:
     """One listing of a host in `infrastructure_provisioning.out`: `role.index`, and how to reach it.
 
+    `ssh_keepalive_s` is how soon a dead connection is noticed, `ssh_reconnect_s` how long another one is tried for.
     `home` is set for a host that lives on this machine (its home folder), else None.
     """
 
@@ -58,6 +59,8 @@ class HostEntry:
     ssh_user: str | None = None
     ssh_port: int | None = None
     ssh_key_file: str | None = None
+    ssh_keepalive_s: float = 15.0
+    ssh_reconnect_s: float = 120.0
     home: str | None = None
 
     @property

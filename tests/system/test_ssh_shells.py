@@ -10,7 +10,7 @@ from tests.system.sshds import Sshd, start_sshds
 
 from dsi.errors import CommandTimeout, HostUnreachable, InvalidCommand, TransferError
 from dsi.hosts import SshHost
-from dsi.hosts.ssh import SHELLS
+from dsi.hosts._ssh_machine import SHELLS
 from dsi.model import StreamName
 
 

@@ -63,6 +63,8 @@ class TfVars(Section):
     mongod_seeded_ebs_instance_count: int = Field(0, ge=0)
     ssh_user: OptionalText = None
     ssh_key_file: OptionalText = None
+    ssh_keepalive_seconds: float = Field(15, gt=0)
+    ssh_reconnect_seconds: float = Field(120, ge=0)
 
     @property
     def mongod_count(self) -> int:

@@ -12,13 +12,14 @@ from dsi.hosts.local import (
     start_local_hosts,
     this_machine,
 )
-from dsi.hosts.ssh import SshHost, connect_ssh
+from dsi.hosts.ssh import Note, SshHost, connect_ssh, unheard
 
 __all__ = [
     "Host",
     "Listener",
     "LocalHost",
     "LocalHostRecord",
+    "Note",
     "OnConnection",
     "OnOutput",
     "Reader",
@@ -32,4 +33,5 @@ __all__ = [
     "local_host",
     "start_local_hosts",
     "this_machine",
+    "unheard",
 ]

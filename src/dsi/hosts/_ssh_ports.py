@@ -9,14 +9,19 @@ from typing import Final
 import asyncssh
 import structlog
 
+from dsi import clock
 from dsi.errors import HostError, PortTaken
+from dsi.hosts._output import BLOCK_BYTES
 from dsi.hosts._ssh_connection import WINDOW_BYTES
-from dsi.hosts.base import OnConnection
+from dsi.hosts.base import OnConnection, Reader, Writer
 
 _log = structlog.get_logger(__name__)
 
 Ask = Callable[[str], Awaitable[str]]
 """Runs shell text on the host, and gives its standard output."""
+
+FREE_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
+"""Waits until a port that is taken is tried again; the last one again and again."""
 
 WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104  to recognise them, not to bind them
 
@@ -39,38 +44,67 @@ exit 0
 
 
 class SshListener:
-    """A port of the host, listened on by sshd for us."""
+    """A port of the host, listened on by sshd for us. `ask` runs what has to be asked there."""
 
-    def __init__(self, host: str, on_connection: OnConnection) -> None:
+    def __init__(
+        self, host: str, on_connection: OnConnection, ask: Ask, *, on_close: Callable[["SshListener"], None]
+    ) -> None:
         self._host = host
         self._on_connection = on_connection
+        self._ask = ask
+        self._on_close = on_close
         self._serving: set[asyncio.Task[None]] = set()
         self._listener: asyncssh.SSHListener | None = None
+        self._asked = ""
         self.address = ""
         self.port = 0
 
-    async def open(self, connection: asyncssh.SSHClientConnection, address: str, port: int, ask: Ask) -> None:
+    async def open(self, connection: asyncssh.SSHClientConnection, address: str, port: int) -> None:
         """Listen, and look what was really bound.
 
         Raises:
             PortTaken: somebody has it.
             HostError: sshd may not listen there, or bound another address than was asked.
+            asyncssh.Error: the connection broke.
         """
-        try:
-            self._listener = await connection.start_server(
-                lambda *_: self._serve, address, port, encoding=None, window=WINDOW_BYTES
-            )
-        except asyncssh.ChannelListenError:
-            raise await _refused(self._host, address, port, ask) from None
+        self._asked = address
+        self._listener = await self._listen(connection, address, port)
         self.port = self._listener.get_port()
         try:
-            self.address = await _bound_address(self._host, address, self.port, ask)
+            self.address = await _bound_address(self._host, address, self.port, self._ask)
         except BaseException:
             await self.close()
             raise
 
+    async def reopen(self, connection: asyncssh.SSHClientConnection) -> None:
+        """Listen on the same port over another connection; again and again while somebody (the old sshd) has it.
+
+        Raises:
+            HostError, asyncssh.Error: as `open`.
+        """
+        pauses = iter(FREE_S)
+        while True:
+            try:
+                self._listener = await self._listen(connection, self._asked, self.port)
+            except PortTaken as problem:
+                _log.warning("a port can't be listened on again yet", host=self._host, reason=problem.message)
+                await clock.SYSTEM.sleep(next(pauses, FREE_S[-1]))
+            else:
+                return
+
+    async def _listen(self, connection: asyncssh.SSHClientConnection, address: str, port: int) -> asyncssh.SSHListener:
+        try:
+            return await connection.start_server(
+                lambda *_: self._serve, address, port, encoding=None, window=WINDOW_BYTES
+            )
+        except asyncssh.ChannelListenError:
+            if connection.is_closed():
+                raise
+            raise await _refused(self._host, address, port, self._ask) from None
+
     async def close(self) -> None:
         """Stop listening, and close the open connections."""
+        self._on_close(self)
         if self._listener is None:
             return
         self._listener.close()
@@ -95,6 +129,25 @@ class SshListener:
         finally:
             self._serving.discard(task)
             writer.close()
+
+
+async def join_streams(one: tuple[Reader, Writer], other: tuple[Reader, Writer]) -> None:
+    """Pass on what comes on either side, until both have ended or one has broken; `other` is closed then."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_pass_on(one[0], other[1]))
+            tasks.create_task(_pass_on(other[0], one[1]))
+    except* (OSError, asyncssh.Error) as problems:
+        _log.debug("a forwarded connection broke", problem=str(problems.exceptions[0]))
+    finally:
+        other[1].close()
+
+
+async def _pass_on(reader: Reader, writer: Writer) -> None:
+    while block := await reader.read(BLOCK_BYTES):
+        writer.write(block)
+        await writer.drain()
+    writer.write_eof()
 
 
 async def _refused(host: str, address: str, port: int, ask: Ask) -> HostError:

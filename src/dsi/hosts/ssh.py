@@ -9,31 +9,35 @@ from pathlib import Path
 from typing import Final
 
 import asyncssh
+import structlog
 
-from dsi.errors import CommandTimeout, ConnectionLost, HostError, HostUnreachable, InvalidCommand
+from dsi.errors import CommandTimeout, ConnectionLost, HostError, InvalidCommand
 from dsi.hosts import _ssh_files
+from dsi.hosts._local_ports import LocalListener
 from dsi.hosts._output import LAST_WORDS_S, Output, follow
-from dsi.hosts._ssh_connection import WINDOW_BYTES, Login, log_in
+from dsi.hosts._ssh_connection import WINDOW_BYTES, Login
 from dsi.hosts._ssh_end import end_group
-from dsi.hosts._ssh_pool import Shells
-from dsi.hosts._ssh_ports import SshListener, who_listens
+from dsi.hosts._ssh_machine import Link, Machine, Note, make_machine
+from dsi.hosts._ssh_ports import SshListener, join_streams, who_listens
 from dsi.hosts._ssh_session import NoSession, ShellGone
 from dsi.hosts._ssh_shell import Command, Shell
 from dsi.hosts._ssh_terminal import run_on_terminal
 from dsi.hosts.base import KEEP_BYTES, Host, Listener, OnConnection, OnOutput, Reader, Writer
 from dsi.model import Result
 
-__all__ = ["SshHost", "connect_ssh"]
+__all__ = ["Note", "SshHost", "connect_ssh", "unheard"]
+
+_log = structlog.get_logger(__name__)
 
 CONNECT_S: Final = 10.0
 """How long a connection from the host to somewhere may take before the other side counts as not there."""
 
-SHELLS: Final = 8
-"""sshd allows ten sessions on a connection by default (MaxSessions, sshd_config(5)): these, one for what ends commands,
-one for a terminal."""
-
 VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """What can be the name of a variable of the environment (POSIX, 3.231)."""
+
+
+def unheard(_event: str, **_fields: object) -> None:
+    """Let an event pass: it stands in the log."""
 
 
 async def connect_ssh(
@@ -46,12 +50,15 @@ async def connect_ssh(
     known_hosts: Path,
     keepalive_s: float = 15.0,
     connect_timeout_s: float = 10.0,
+    reconnect_s: float = 120.0,
+    note: Note = unheard,
 ) -> "SshHost":
     """Log in on a host, and have a shell ready there.
 
     Port, user and keys that aren't given come from `~/.ssh/config`, the agent and ssh's defaults; with a `key_file`
     only that key is tried. The host's key is looked up in the file `known_hosts`, and written there the first time.
-    A dead peer is noticed within `keepalive_s`.
+    A dead peer is noticed within `keepalive_s`. A connection that breaks is set up again, for up to `reconnect_s`;
+    `note` gets the events of that, as `Timeline.add` does.
 
     Raises:
         HostUnreachable: no login within `connect_timeout_s`, or no shell; has address, port, user, key and what to try.
@@ -65,47 +72,13 @@ async def connect_ssh(
         keepalive_s=keepalive_s,
         connect_timeout_s=connect_timeout_s,
     )
-    host = SshHost(name, _Machine(login, await log_in(name, login)))
-    try:
-        await host._machine.shells.open_first()
-    except NoSession as error:
-        await host.close()
-        raise HostUnreachable(name, f"logged in ({login}), but {error}") from error
-    except BaseException:
-        await host.close()
-        raise
-    return host
-
-
-class _Machine:
-    """One kept connection and its shells, shared by the names that the machine goes by."""
-
-    def __init__(self, login: Login, connection: asyncssh.SSHClientConnection) -> None:
-        self.login = login
-        self.connection = connection
-        self.shells = Shells(connection, places=SHELLS)
-        self.ending = Shells(connection, places=1)
-        """What ends commands never waits for the commands."""
-        self.terminal = asyncio.Semaphore()
-        """One terminal at a time."""
-        self._names = 0
-
-    def join(self) -> None:
-        self._names += 1
-
-    async def leave(self) -> None:
-        """Close the connection when the last name has left."""
-        self._names -= 1
-        if self._names == 0:
-            await self.shells.close()
-            await self.ending.close()
-            self.connection.close()
-            await self.connection.wait_closed()
+    return SshHost(name, await make_machine(name, login, limit_s=reconnect_s, note=note))
 
 
 @dataclass(eq=False)
 class _Running:
     command: Command
+    link: Link
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -114,13 +87,14 @@ class SshHost(Host):
 
     is_local = False
 
-    def __init__(self, name: str, machine: _Machine) -> None:
+    def __init__(self, name: str, machine: Machine) -> None:
         self.name = name
         self.machine = self._machine = machine
         self._running: set[_Running] = set()
         self._listeners: list[SshListener] = []
-        self._closed = False
-        machine.join()
+        self._forwards: list[LocalListener] = []
+        self._closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        machine.join(name)
 
     def named(self, name: str) -> "SshHost":
         """Give another name of this machine, over the same connection; that closes with the last of its names."""
@@ -146,15 +120,15 @@ class SshHost(Host):
         """
         _check(command, env or {})
         asked = Command(command, env or {}, None if stdin is None or tty else _once(stdin))
-        async with self._place(tty=tty) as shell:
+        async with self._place(tty=tty) as (link, shell):
             output = Output(keep_bytes=keep_bytes, on_output=on_output)
             if shell is None:
-                work = run_on_terminal(self._machine.connection, asked, stdin or b"", output)
+                work = run_on_terminal(link.connection, asked, stdin or b"", output)
             else:
-                work = self._machine.shells.run(shell, asked, output)
-            with self._counted(asked) as running, self._explained(command):
+                work = link.shells.run(shell, asked, output)
+            with self._counted(asked, link) as running, self._explained(command, link):
                 return await follow(
-                    self._status(work, asked),
+                    self._status(work, running),
                     end=lambda: self._end(running),
                     output=output,
                     host=self.name,
@@ -169,12 +143,12 @@ class SshHost(Host):
     ) -> Result:
         """Run a script of our own that reads `stdin` (`whole_stdin`: to its end, else exactly as much as there is)."""
         asked = Command(script, stdin=stdin, whole_stdin=whole_stdin)
-        async with self._place(tty=False) as shell:
+        async with self._place(tty=False) as (link, shell):
             output = Output(keep_bytes=KEEP_BYTES, on_output=on_output)
             assert shell is not None
-            with self._counted(asked) as running, self._explained(script):
+            with self._counted(asked, link) as running, self._explained(script, link):
                 return await follow(
-                    self._status(self._machine.shells.run(shell, asked, output), asked),
+                    self._status(link.shells.run(shell, asked, output), running),
                     end=lambda: self._end(running),
                     output=output,
                     host=self.name,
@@ -185,24 +159,36 @@ class SshHost(Host):
                 )
 
     @asynccontextmanager
-    async def _place(self, *, tty: bool) -> AsyncIterator[Shell | None]:
-        """Wait for a shell, or (None) for the place of the one terminal."""
-        if self._closed:
-            raise HostError(self.name, "the connection to it was closed")
+    async def _place(self, *, tty: bool) -> AsyncIterator[tuple[Link, Shell | None]]:
+        """Wait for the connection and a shell on it, or (None) for the place of the one terminal."""
         if tty:
-            async with self._machine.terminal:
-                yield None
+            link = await self._link()
+            async with link.terminal:
+                yield link, None
             return
-        with self._explained("a command"):
-            shell = await self._machine.shells.take()
+        link, shell = await self._take()
         try:
-            yield shell
+            yield link, shell
         finally:
-            self._machine.shells.give_back(shell)
+            link.shells.give_back(shell)
+
+    async def _take(self) -> tuple[Link, Shell]:
+        while True:
+            link = await self._link()
+            with self._explained("a command", link):
+                try:
+                    return link, await link.shells.take()
+                except NoSession:
+                    if not link.connection.is_closed():
+                        raise
+            # Nothing had begun: it waits for the next connection.
+
+    async def _link(self) -> Link:
+        return await self._machine.link(self.name, self._closing)
 
     @contextmanager
-    def _counted(self, command: Command) -> Iterator[_Running]:
-        running = _Running(command)
+    def _counted(self, command: Command, link: Link) -> Iterator[_Running]:
+        running = _Running(command, link)
         self._running.add(running)
         try:
             yield running
@@ -211,15 +197,15 @@ class SshHost(Host):
             running.over.set()
 
     @contextmanager
-    def _explained(self, command: str) -> Iterator[None]:
+    def _explained(self, command: str, link: Link) -> Iterator[None]:
         try:
             yield
         except CommandTimeout as error:
-            if self._machine.connection.is_closed():  # so it wasn't ended
+            if link.connection.is_closed():  # so it wasn't ended
                 raise self._lost(command) from error
             raise
         except (NoSession, ShellGone) as error:
-            if self._machine.connection.is_closed():
+            if link.connection.is_closed():
                 raise self._lost(command) from error
             raise HostError(self.name, f"can't run {_short(command)}: {error}") from error
 
@@ -230,24 +216,25 @@ class SshHost(Host):
             "or not. Is the host up, and the network between?",
         )
 
-    async def _status(self, work: Awaitable[int], command: Command) -> int:
+    async def _status(self, work: Awaitable[int], running: _Running) -> int:
+        pid = running.command.pid
         try:
             return await work
         except ShellGone as gone:
             if not gone.begun or gone.exit_status is None:
                 raise
             # Somebody ended the shell under the command (`pkill bash`): what that would have been without it.
-            await end_group(self._machine.ending, command.pid.result())
+            await end_group(running.link.ending, pid.result())
             return gone.exit_status
         finally:
-            command.pid.cancel()  # if it never began: nobody need wait for it
+            pid.cancel()  # if it never began: nobody need wait for it
 
     async def _end(self, running: _Running) -> None:
         """End a command with its process group."""
         pid = running.command.pid
         await asyncio.wait({pid})
         if not pid.cancelled():
-            await end_group(self._machine.ending, pid.result())
+            await end_group(running.link.ending, pid.result())
 
     async def put(self, source: Path, target: str) -> None:
         """See `Host.put`."""
@@ -262,12 +249,27 @@ class SshHost(Host):
         await _ssh_files.write(self, path, content, mode)
 
     async def listen(self, address: str, port: int, on_connection: OnConnection) -> Listener:
-        """See `Host.listen`. The port is sshd's, and what comes through the connection."""
-        listener = SshListener(self.name, on_connection)
-        with self._connected(f"listen on {address}:{port}"):
-            await listener.open(self._machine.connection, address, port, self._ask)
+        """See `Host.listen`. The port is sshd's, and what comes through the connection.
+
+        When the connection breaks, the port is listened on again as soon as there is a new one and the port is free.
+        """
+        listener = SshListener(self.name, on_connection, self._ask, on_close=self._forget)
+        link = await self._link()
+        with self._connected(f"listen on {address}:{port}", link):
+            await listener.open(link.connection, address, port)
         self._listeners.append(listener)
+        self._machine.keep(listener, lambda: self._listen_again(listener))
         return listener
+
+    async def _listen_again(self, listener: SshListener) -> None:
+        link = await self._link()
+        with self._connected(f"listen on {listener.address}:{listener.port} again", link):
+            await listener.reopen(link.connection)
+
+    def _forget(self, listener: SshListener) -> None:
+        self._machine.forget(listener)
+        if listener in self._listeners:
+            self._listeners.remove(listener)
 
     async def who_listens(self, _address: str, port: int) -> str:
         """See `Host.who_listens`."""
@@ -275,30 +277,41 @@ class SshHost(Host):
 
     async def connect(self, address: str, port: int) -> tuple[Reader, Writer]:
         """See `Host.connect`."""
-        with self._connected(f"connect to {address}:{port}"):
+        link = await self._link()
+        with self._connected(f"connect to {address}:{port}", link):
             async with asyncio.timeout(CONNECT_S):
-                return await self._machine.connection.open_connection(address, port, encoding=None, window=WINDOW_BYTES)
+                return await link.connection.open_connection(address, port, encoding=None, window=WINDOW_BYTES)
 
     @asynccontextmanager
     async def forward(self, address: str, port: int) -> AsyncIterator[tuple[str, int]]:
-        """See `Host.forward`."""
-        with self._connected(f"forward to {address}:{port}"):
-            listener = await self._machine.connection.forward_local_port("127.0.0.1", 0, address, port)
+        """See `Host.forward`. The port here stays the same when the connection breaks and there is a new one."""
+
+        async def serve(reader: Reader, writer: Writer) -> None:
+            try:
+                there = await self.connect(address, port)
+            except HostError as problem:
+                _log.debug("can't forward", host=self.name, problem=str(problem))
+                return  # which closes the connection, as if it had been refused
+            await join_streams((reader, writer), there)
+
+        listener = LocalListener(self.name, serve)
+        await listener.open("127.0.0.1", 0)
+        self._forwards.append(listener)
         try:
-            yield "127.0.0.1", listener.get_port()
+            yield "127.0.0.1", listener.port
         finally:
-            listener.close()
-            await listener.wait_closed()
+            self._forwards.remove(listener)
+            await listener.close()
 
     async def _ask(self, script: str) -> str:
         return (await self.run(script)).stdout
 
     @contextmanager
-    def _connected(self, what: str) -> Iterator[None]:
+    def _connected(self, what: str, link: Link) -> Iterator[None]:
         try:
             yield
         except (asyncssh.Error, OSError) as error:
-            if self._machine.connection.is_closed():
+            if link.connection.is_closed():
                 where = f"the SSH connection ({self._machine.login})"
                 raise ConnectionLost(self.name, f"can't {what}: {where} is broken or closed") from error
             if isinstance(error, TimeoutError):
@@ -307,15 +320,16 @@ class SshHost(Host):
 
     async def close(self) -> None:
         """See `Host.close`."""
-        if self._closed:
+        if self._closing.done():
             return
-        self._closed = True
+        self._closing.set_result(None)
         running = list(self._running)
-        await asyncio.gather(*(self._end(one) for one in running), *(port.close() for port in self._listeners))
+        ports: list[Listener] = [*self._listeners, *self._forwards]
+        await asyncio.gather(*(self._end(one) for one in running), *(port.close() for port in ports))
         if running:
             # They have ended; their callers get to know before the connection goes.
             await asyncio.wait([asyncio.ensure_future(one.over.wait()) for one in running], timeout=LAST_WORDS_S)
-        await self._machine.leave()
+        await self._machine.leave(self.name)
 
 
 def _check(command: str, env: Mapping[str, str]) -> None:

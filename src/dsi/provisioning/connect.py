@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 
 from dsi.errors import DsiError, raise_together
-from dsi.hosts import Host, SshHost, conn_argv, connect_ssh, local_host, this_machine
+from dsi.hosts import Host, Note, SshHost, conn_argv, connect_ssh, local_host, this_machine, unheard
 from dsi.model import HostEntry
 from dsi.provisioning import local
 from dsi.state import State
@@ -18,14 +18,16 @@ _THIS_MACHINE = ("localhost", "127.0.0.1")
 _KNOWN_HOSTS = "known_hosts"
 
 
-async def connect(entries: Sequence[HostEntry], state: State) -> dict[HostEntry, Host]:
+async def connect(entries: Sequence[HostEntry], state: State, note: Note = unheard) -> dict[HostEntry, Host]:
     """Connect to every listed host, the machines side by side; listings of one machine share a connection.
+
+    `note` gets what happens to the connections later: event and fields, as `Timeline.add` does.
 
     Raises:
         HostUnreachable: one can't be reached, or lets nobody in; SeveralFailed: several. Nothing stays open then.
         StateError: a local host isn't up any more.
     """
-    hosts, failures = await connect_to_those_there(entries, state)
+    hosts, failures = await connect_to_those_there(entries, state, note)
     if failures:
         await close_all(hosts.values())
         raise_together(failures)
@@ -33,7 +35,7 @@ async def connect(entries: Sequence[HostEntry], state: State) -> dict[HostEntry,
 
 
 async def connect_to_those_there(
-    entries: Sequence[HostEntry], state: State
+    entries: Sequence[HostEntry], state: State, note: Note = unheard
 ) -> tuple[dict[HostEntry, Host], list[DsiError]]:
     """Connect to the hosts that can be reached, and give what kept us from the others.
 
@@ -47,7 +49,7 @@ async def connect_to_those_there(
 
     async def log_in(entry: HostEntry) -> None:
         try:
-            connected[entry.machine] = await _log_in(entry, state)
+            connected[entry.machine] = await _log_in(entry, state, note)
         except DsiError as failure:
             failures.append(failure)
 
@@ -66,7 +68,7 @@ def _named(host: SshHost, name: str) -> SshHost:
     return host if host.name == name else host.named(name)
 
 
-async def _log_in(entry: HostEntry, state: State) -> SshHost:
+async def _log_in(entry: HostEntry, state: State, note: Note) -> SshHost:
     return await connect_ssh(
         entry.name,
         entry.public_ip,
@@ -74,6 +76,9 @@ async def _log_in(entry: HostEntry, state: State) -> SshHost:
         user=entry.ssh_user,
         key_file=entry.ssh_key_file,
         known_hosts=state.make_folder() / _KNOWN_HOSTS,
+        keepalive_s=entry.ssh_keepalive_s,
+        reconnect_s=entry.ssh_reconnect_s,
+        note=note,
     )
 
 

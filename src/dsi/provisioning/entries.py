@@ -21,6 +21,8 @@ def entries_of(lists: HostLists, tfvars: TfVars) -> list[HostEntry]:
             ssh_user=host.ssh_user or tfvars.ssh_user or None,
             ssh_port=host.ssh_port,
             ssh_key_file=host.ssh_key_file or tfvars.ssh_key_file or None,
+            ssh_keepalive_s=tfvars.ssh_keepalive_seconds,
+            ssh_reconnect_s=tfvars.ssh_reconnect_seconds,
             home=host.home,
         )
         for role in ROLES

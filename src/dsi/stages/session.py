@@ -111,7 +111,7 @@ class Session:
                 )
             entries = provisioning.entries_of(settings.out, settings.tfvars)
             provisioning.remember(self.state, entries)
-            hosts = await provisioning.connect(entries, self.state)
+            hosts = await provisioning.connect(entries, self.state, self.timeline.add)
             self._inventory = Inventory(hosts, this_machine("localhost", self.work_directory))
         return self._inventory
 

@@ -1,0 +1,264 @@
+"""One machine behind SSH, under however many names: its connection, and the next one when that breaks.
+
+What is bound to one connection is a `Link`. Whoever needs one asks `Machine.link()`, which waits while there is none;
+commands that had begun on a link end with it and are never tried again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import asyncssh
+import structlog
+
+from dsi import clock
+from dsi.errors import HostError, HostUnreachable
+from dsi.hosts._output import Output
+from dsi.hosts._ssh_connection import Login, log_in
+from dsi.hosts._ssh_pool import Shells
+from dsi.hosts._ssh_session import NoSession, ShellGone
+from dsi.hosts._ssh_shell import Command
+
+_log = structlog.get_logger(__name__)
+
+SHELLS: Final = 8
+"""sshd allows ten sessions on a connection by default (MaxSessions, sshd_config(5)): these, one for what ends commands,
+one for a terminal."""
+
+PAUSES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.0)
+"""Waits between attempts to connect again; the last one again and again. An attempt itself has its own limit."""
+
+Note = Callable[..., object]
+"""Gets an event's name and its fields, as `Timeline.add` does."""
+
+Restore = Callable[[], Awaitable[None]]
+"""Sets up again, on a new link, what has to outlive the old one (a listening port)."""
+
+# Which process of sshd serves us: pid, start time, boot. The fresh bash is a child of the kept shell, which is sshd's.
+# Fields of /proc/PID/stat behind the name, which may hold anything: 1 state, 2 parent, 20 start time (proc(5)).
+_SERVED_BY: Final = """
+{ IFS= read -r line </proc/$PPID/stat && set -- ${line##*) } && p=$2 && IFS= read -r line </proc/$p/stat &&
+  set -- ${line##*) } && IFS= read -r boot </proc/sys/kernel/random/boot_id && echo "$p ${20} $boot"; } 2>/dev/null
+exit 0
+"""
+
+# Ends the sshd that served a connection which is dead for us and not for it: it holds our ports and our shells.
+_END_SERVER: Final = """
+IFS= read -r boot </proc/sys/kernel/random/boot_id && IFS= read -r name </proc/{pid}/comm || exit 0
+[[ $boot == {boot} && $name == sshd* ]] || exit 0
+gone() {{
+  IFS= read -r line </proc/{pid}/stat || return 0
+  set -- ${{line##*) }}
+  [[ ${{20}} != {start} || $1 == [ZX] ]]
+}}
+for signal in TERM KILL; do
+  gone && exit 0
+  kill -$signal {pid}
+  for _ in {{1..20}}; do gone && exit 0; sleep 0.05; done
+done 2>/dev/null
+exit 0
+"""
+
+
+class Link:
+    """One connection, and the shells on it."""
+
+    def __init__(self, connection: asyncssh.SSHClientConnection) -> None:
+        self.connection = connection
+        self.shells = Shells(connection, places=SHELLS)
+        self.ending = Shells(connection, places=1)
+        """What ends commands never waits for the commands."""
+        self.terminal = asyncio.Semaphore()
+        """One terminal at a time."""
+        self.served_by: list[str] = []
+        """Process id, start time and boot of the sshd that serves it; empty where that can't be seen."""
+
+    async def start(self) -> None:
+        """Have a first shell ready.
+
+        Raises:
+            NoSession
+        """
+        await self.shells.open_first()
+        self.served_by = (await self._tell(_SERVED_BY)).split()
+
+    async def end_server(self, served_by: list[str]) -> None:
+        """End the sshd that served an earlier connection, if it is still there.
+
+        Raises:
+            NoSession
+        """
+        if served_by and served_by != self.served_by:
+            pid, start, boot = served_by
+            await self._tell(_END_SERVER.format(pid=pid, start=start, boot=boot))
+
+    async def _tell(self, script: str) -> str:
+        output = Output(keep_bytes=1000, on_output=None)
+        shell = await self.shells.take()
+        try:
+            exit_status = await self.shells.run(shell, Command(script), output)
+        except ShellGone as gone:
+            raise NoSession(gone.why()) from gone
+        finally:
+            self.shells.give_back(shell)
+        return output.result(host="", command=script, exit_status=exit_status).stdout
+
+    async def stop(self) -> None:
+        """Open no more shells, and tell those who wait for one."""
+        await self.shells.close()
+        await self.ending.close()
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self.stop()
+        self.connection.close()
+        await self.connection.wait_closed()
+
+
+@dataclass(frozen=True)
+class GivenUp:
+    """There is no connection any more, and won't be."""
+
+    why: str
+
+
+class Machine:
+    """One kept connection, shared by the names that the machine goes by; set up again when it breaks.
+
+    `limit_s` is how long that is tried. `note` gets `connection_lost`, `connection_regained` and `connection_given_up`.
+    """
+
+    def __init__(self, login: Login, link: Link, *, limit_s: float, note: Note) -> None:
+        self.login = login
+        self._limit_s = limit_s
+        self._note = note
+        self._names: list[str] = []
+        self._restore: dict[object, Restore] = {}
+        self._last = link
+        self._present: asyncio.Future[Link | GivenUp] = asyncio.get_running_loop().create_future()
+        self._present.set_result(link)
+        self._keeping = asyncio.create_task(self._keep(), name=f"keep the connection to {login.address}")
+
+    def join(self, name: str) -> None:
+        """Go by one more name."""
+        self._names.append(name)
+
+    async def leave(self, name: str) -> None:
+        """Go by one name less; with the last one the connection is closed, or no longer tried for."""
+        self._names.remove(name)
+        if not self._names:
+            self._keeping.cancel()
+            await asyncio.wait({self._keeping})
+            await self._last.close()
+
+    async def link(self, name: str, closing: "asyncio.Future[None]") -> Link:
+        """Give the connection, once there is one.
+
+        Raises:
+            HostUnreachable: it broke, and could not be set up again; says how long that was tried.
+            HostError: `closing` is done.
+        """
+        while not closing.done():
+            if not self._present.done():
+                either: set[asyncio.Future[Any]] = {self._present, closing}
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                continue
+            match self._present.result():
+                case GivenUp(why):
+                    raise HostUnreachable(name, why)
+                case Link() as link if not link.connection.is_closed():
+                    return link
+            await asyncio.sleep(0)  # it has just broken: the keeper is about to notice
+        raise HostError(name, "the connection to it was closed")
+
+    def keep(self, what: object, restore: Restore) -> None:
+        """Call `restore` whenever there is a new link, until `forget`."""
+        self._restore[what] = restore
+
+    def forget(self, what: object) -> None:
+        """Restore it no more."""
+        self._restore.pop(what, None)
+
+    async def _keep(self) -> None:
+        restoring: list[asyncio.Task[None]] = []
+        try:
+            while True:
+                await self._last.connection.wait_closed()
+                self._present = asyncio.get_running_loop().create_future()
+                for task in restoring:
+                    task.cancel()
+                await self._last.stop()
+                found = await self._connect_again()
+                self._present.set_result(found)
+                if isinstance(found, GivenUp):
+                    return
+                restoring = [asyncio.create_task(self._restored(restore)) for restore in self._restore.values()]
+        finally:
+            for task in restoring:
+                task.cancel()
+
+    async def _restored(self, restore: Restore) -> None:
+        link = self._last
+        try:
+            await restore()
+        except HostError as problem:
+            if not link.connection.is_closed():  # else it is restored on the next one
+                _log.error("what the connection had could not be set up again", reason=str(problem))
+
+    async def _connect_again(self) -> Link | GivenUp:
+        name, begun_s = ", ".join(self._names), clock.SYSTEM.monotonic_s()
+        self._tell("connection_lost", host=name)
+        pauses = iter(PAUSES_S)
+        problem = ""
+        try:
+            async with asyncio.timeout(self._limit_s):
+                while True:
+                    try:
+                        self._last = await self._new_link(name)
+                    except (HostUnreachable, NoSession) as failure:
+                        problem = str(failure).removeprefix(f"{name}: ")
+                        await clock.SYSTEM.sleep(next(pauses, PAUSES_S[-1]))
+                    else:
+                        self._tell("connection_regained", host=name, after_s=_since(begun_s))
+                        return self._last
+        except TimeoutError:
+            self._tell("connection_given_up", host=name, after_s=_since(begun_s), reason=problem)
+            broke = f"the SSH connection ({self.login}) broke"
+            return GivenUp(f"{broke}, and could not be set up again in {self._limit_s:g} s of trying: {problem}")
+
+    async def _new_link(self, name: str) -> Link:
+        link = Link(await log_in(name, self.login))
+        try:
+            await link.start()
+            await link.end_server(self._last.served_by)
+        except BaseException:
+            await link.close()
+            raise
+        return link
+
+    def _tell(self, event: str, **fields: Any) -> None:
+        _log.warning(event.replace("_", " "), **fields)
+        self._note(event, **fields)
+
+
+def _since(begun_s: float) -> float:
+    return round(clock.SYSTEM.monotonic_s() - begun_s, 3)
+
+
+async def make_machine(name: str, login: Login, *, limit_s: float, note: Note) -> Machine:
+    """Log in, and have a shell ready.
+
+    Raises:
+        HostUnreachable
+    """
+    link = Link(await log_in(name, login))
+    try:
+        await link.start()
+    except NoSession as error:
+        await link.close()
+        raise HostUnreachable(name, f"logged in ({login}), but {error}") from error
+    except BaseException:
+        await link.close()
+        raise
+    return Machine(login, link, limit_s=limit_s, note=note)
