@@ -346,6 +346,27 @@ async def test_a_start_that_was_cut_short_leaves_nothing_that_cannot_be_found(be
     assert not await mongods(host)
 
 
+async def test_a_restart_that_was_cut_short_is_made_good_by_the_next_one(bed: Bed) -> None:
+    host = bed.hosts[bed.addresses[0]]
+    deployment = await bed.deployment(bed.standalone())
+    await deployment.install()
+    await deployment.start()
+    before = await mongods(host)
+    restarting = asyncio.create_task(deployment.restart(clean_db_dir=True))
+
+    async def is_starting() -> bool:
+        return await mongods(host) not in ("", before)
+
+    await until(is_starting)
+    assert not restarting.done()
+    restarting.cancel()
+    with suppress(asyncio.CancelledError):
+        await restarting
+    await deployment.restart(clean_db_dir=True)
+    assert await deployment.status() == {"alone": "STANDALONE"}
+    assert await mongods(host) == str(pids(deployment)["alone"])
+
+
 @pytest.mark.parametrize(("section", "option"), [("storage", "dbPath"), ("systemLog", "path")])
 async def test_two_hosts_of_this_machine_never_share_a_path(
     three: Bed, tmp_path: Path, section: str, option: str

@@ -10,7 +10,7 @@ import structlog
 
 from dsi.clock import SYSTEM
 from dsi.config import models
-from dsi.errors import ClusterError, ConfigError, InvalidCommand, Preflight
+from dsi.errors import ConfigError, InvalidCommand, Preflight
 from dsi.hosts.base import Host
 from dsi.state import State
 from dsi.systems.mongodb import credentials, mongod_config, preflight, selection, validation
@@ -90,7 +90,6 @@ class Deployment:
         self.nodes = tuple(self._node(plan) for plan in self.topology.nodes)
         self.clusters = tuple(self._clusters())
         self._strays: list[Node] = []
-        self._starting: set[str] = set()
         preflight.refuse_shared_paths(self.nodes)
 
     async def __aenter__(self) -> Self:
@@ -308,7 +307,8 @@ class Deployment:
         await cluster.complete()
 
     async def _start_nodes(self, nodes: Sequence[Node], cleaning: Cleaning) -> None:
-        self._starting |= {node.name for node in nodes}
+        for node in nodes:
+            node.starting = True
         self._remember()
         try:
             await side_by_side(self._start_node(node, cleaning) for node in nodes)
@@ -318,19 +318,13 @@ class Deployment:
     async def _start_node(self, node: Node, cleaning: Cleaning) -> None:
         logs, db_dir = cleaning.of(node)
         await node.prepare(clean_logs=logs, clean_db_dir=db_dir)
-        try:
-            await node.start()
-        except ClusterError:
-            self._starting.discard(node.name)
-            raise
-        # What is cut short (cancelled, a lost connection) stays among those that may be running.
-        self._starting.discard(node.name)
+        await node.start()
 
     # --- what is remembered ---------------------------------------------------------------------------------
 
     def _remember(self) -> None:
         """Keep which nodes run, or are about to: whoever comes after us, also after a crash, can find and end them."""
-        kept = [node for node in self._everything() if node.process is not None or node.name in self._starting]
+        kept = [node for node in self._everything() if node.process is not None or node.starting]
         records = {node.name: node.record() for node in kept}
         if records:
             self._state.write(_RECORD, records)

@@ -51,6 +51,8 @@ class Node:
         self.name = plan.name
         self.host = host
         self.process: Process | None = None
+        self.starting = False
+        """Whether a start has begun whose outcome isn't known yet: cut short, it may have left a process."""
         self.config = mongod_config.whole(
             plan.model.config_file,
             role=plan.role,
@@ -137,6 +139,7 @@ class Node:
             port=self.plan.port,
             limit_ms=self._rules.timeouts.start_ms,
         )
+        self.starting = False
         if isinstance(launched, NotStarted):
             self.process = launched.process
             raise await self._did_not_start(launched, " ".join(command))
@@ -225,7 +228,9 @@ class Node:
             return None
 
     async def look(self) -> bool:
-        """See whether its process still runs: it may have been ended by others, on purpose even."""
+        """See whether its process runs: others may have ended it, or a start cut short has left one."""
+        if self.starting:
+            self.process, self.starting = await process.find(self.host, self.files, None), False
         if self.process is not None and await self._is_gone(within_ms=0):
             self._last, self.process = self.process, None
             await self._client.forget()
