@@ -161,8 +161,9 @@ def _validate(model: type[BaseModel], argument: Any, path: str) -> BaseModel:
             return model.model_construct()
         known = list(model.model_fields) if "root" not in model.model_fields else []
         text = "; ".join(_describe(error["loc"], error, known) for error in found)
+        allowed = known if any(error["type"] == "extra_forbidden" for error in found) else []
         where = ".".join([path, *(str(part) for part in found[0]["loc"])])
-        raise InvalidCommand(f"{path}: {text}", path=where, allowed=known) from problem
+        raise InvalidCommand(f"{path}: {text}", path=where, allowed=allowed) from problem
 
 
 def _describe(location: Sequence[int | str], error: Any, known: Sequence[str]) -> str:

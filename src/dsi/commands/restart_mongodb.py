@@ -26,7 +26,9 @@ class RestartMongodb(BaseModel):
     mode: Literal["clean", "crash", "rolling"] = "clean"
 
     @model_validator(mode="after")
-    def _whole_cluster_or_no_cleaning(self) -> "RestartMongodb":
+    def _makes_sense_together(self) -> "RestartMongodb":
+        if self.nodes == []:
+            raise ValueError("nodes is empty, and nothing would be restarted: leave it out to restart all clusters")
         if self.nodes is not None and self.clean_db_dir:
             raise ValueError(
                 "nodes with clean_db_dir: true is refused, since the rest of the cluster keeps its data: "

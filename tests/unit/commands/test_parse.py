@@ -77,6 +77,7 @@ def test_an_unknown_verb_answers_exactly_what_level_1_fixes_and_the_log_gets_mor
         ({"restart_mongodb": {"clean_db_dir": "yes"}}, "not text"),
         ({"restart_mongodb": True}, "restart_mongodb: takes a mapping, not true or false"),
         ({"restart_mongodb": {"nodes": ["rs1"]}}, 'did you mean "rs0"?'),
+        ({"restart_mongodb": {"nodes": []}}, "nodes is empty"),
         ({"restart_mongodb": {"nodes": ["rs0"], "clean_db_dir": True}}, "is refused"),
         ({"restart_mongodb": {"nodes": ["rs1:primary"]}}, 'has the id "rs1" (did you mean "rs0"?)'),
         ({"restart_mongodb": {"nodes": ["rs0:primry"]}}, 'no role "primry" (did you mean "rs0:primary"?)'),
@@ -94,6 +95,11 @@ def test_an_unknown_verb_answers_exactly_what_level_1_fixes_and_the_log_gets_mor
 )
 def test_what_is_no_command_is_refused_with_what_is_wrong(raw: object, says: str) -> None:
     assert says in refusal(raw).detail
+
+
+def test_the_keys_that_there_are_stand_beside_one_that_there_is_not_and_nowhere_else() -> None:
+    assert "mode" in refusal({"restart_mongodb": {"mod": "crash"}}).allowed
+    assert not refusal({"restart_mongodb": {"mode": "crash", "clean_db_dir": True}}).allowed
 
 
 def test_hosts_are_not_counted_before_they_are_known() -> None:
