@@ -9,7 +9,7 @@ from typing import Any
 from pymongo import AsyncMongoClient
 
 from dsi.config.models import Mapping, MongodbSetup, Node
-from dsi.hosts import LocalHost, end_local_hosts, local_host, start_local_hosts
+from dsi.hosts import LocalHost, LocalHostRecord, end_local_hosts, local_host, start_local_hosts
 from dsi.state import State
 from dsi.systems.mongodb import Deployment
 
@@ -24,9 +24,12 @@ CONFIG: Mapping = {
 class Bed:
     """Local hosts in a work directory, and deployments on them."""
 
-    def __init__(self, folder: Path, hosts: dict[str, LocalHost], stack: AsyncExitStack) -> None:
+    def __init__(
+        self, folder: Path, hosts: dict[str, LocalHost], records: Sequence[LocalHostRecord], stack: AsyncExitStack
+    ) -> None:
         self.state = State(folder)
         self.hosts = hosts
+        self._records = records
         self.addresses = list(hosts)
         self._stack = stack
 
@@ -51,6 +54,10 @@ class Bed:
             **fields,
         }
 
+    async def lose(self, number: int) -> None:
+        """End a host, with all that runs there."""
+        await end_local_hosts([self._records[number]])
+
     def _host_of(self, node: Node) -> LocalHost:
         return self.hosts[node.public_ip]
 
@@ -62,7 +69,7 @@ async def bed_of(folder: Path, count: int) -> AsyncIterator[Bed]:
     hosts = {record.address: local_host(record) for record in records}
     try:
         async with AsyncExitStack() as stack:
-            yield Bed(folder, hosts, stack)
+            yield Bed(folder, hosts, records, stack)
     finally:
         await asyncio.gather(*(host.close() for host in hosts.values()))
         await end_local_hosts(records)

@@ -13,7 +13,7 @@ from pymongo.errors import AutoReconnect
 from tests.integration.mongodb_bed import CONFIG, Bed, bed_of, client, mongods, pids, until
 
 from dsi.config.models import Mapping
-from dsi.errors import ClusterError, CommandFailed, DsiError, InvalidCommand, Preflight
+from dsi.errors import ClusterError, CommandFailed, DsiError, HostError, InvalidCommand, Preflight
 from dsi.systems.mongodb import embedded_mongod
 
 pytestmark = pytest.mark.skipif(embedded_mongod() is None, reason="needs the extra `embedded`")
@@ -113,6 +113,18 @@ async def test_a_server_that_hangs_is_ended_itself_and_no_other(bed: Bed) -> Non
     await deployment.stop()
     assert (await host.run("cat data/logs/mongod.27017.exit")).stdout == "137\n"
     await host.run(f"kill -0 {bystander}")
+
+
+async def test_a_lost_host_keeps_no_other_node_from_being_stopped(three: Bed) -> None:
+    deployment = await three.deployment(three.replica_set())
+    await deployment.install()
+    await deployment.start()
+    await three.lose(1)
+    with pytest.raises(HostError, match=r"^mongod\.1"):
+        await deployment.stop()
+    assert [bool(node.process) for node in deployment.nodes] == [False, True, False]
+    assert list(three.state.read("nodes") or ()) == ["second"]
+    assert not await mongods(three.hosts[three.addresses[0]])
 
 
 # --- a server that does not come up -------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import structlog
 
 from dsi.clock import SYSTEM
 from dsi.config import models
-from dsi.errors import ConfigError, InvalidCommand, Preflight
+from dsi.errors import ConfigError, DsiError, InvalidCommand, Preflight, raise_together
 from dsi.hosts.base import Host
 from dsi.state import State
 from dsi.systems.mongodb import credentials, mongod_config, preflight, selection, validation
@@ -28,7 +28,7 @@ from dsi.systems.mongodb.standalone import Standalone
 from dsi.systems.mongodb.tls import client_tls, member_tls
 from dsi.systems.mongodb.topology import Topology
 from dsi.systems.mongodb.users import make_user
-from dsi.systems.mongodb.waiting import side_by_side
+from dsi.systems.mongodb.waiting import failures, side_by_side
 
 log = structlog.get_logger()
 
@@ -208,7 +208,8 @@ class Deployment:
 
         Raises:
             InvalidCommand: an id that nothing has; `nodes`, or another mode than `clean`, with `clean_db_dir`.
-            ClusterError, CommandFailed, HostError: the other nodes were restarted nevertheless (not if rolling).
+            ClusterError, CommandFailed, HostError: the other clusters were restarted nevertheless; of this one, all
+                nodes that could be stopped are down if one couldn't be, and all others run if one doesn't start.
         """
         if clean_db_dir and (nodes is not None or mode != "clean"):
             raise InvalidCommand(
@@ -234,12 +235,19 @@ class Deployment:
         Raises:
             ClusterError, HostError: the others were stopped nevertheless.
         """
+        reached: list[Node] = []
+
+        async def look(node: Node) -> None:
+            await node.look()
+            reached.append(node)
+
         try:
-            await side_by_side(node.look() for node in self._everything())
-            await side_by_side(cluster.before_stop(cluster.nodes) for cluster in self.clusters)
-            await _stop(self._everything())
+            failed = await failures(look(node) for node in self._everything())
+            failed += await failures(cluster.before_stop(reached) for cluster in self.clusters)
+            failed += await _stop(reached)
         finally:
             self._remember()
+        raise_together(failed)
         for stray in self._strays:
             await stray.close()
         self._strays.clear()
@@ -282,7 +290,7 @@ class Deployment:
             await side_by_side(node.crash() for node in nodes)
         else:
             await cluster.before_stop(nodes)
-            await _stop(nodes)
+            raise_together(await _stop(nodes))
         return await self._start(cluster, nodes, cleaning)
 
     async def _start(self, cluster: Cluster, nodes: Sequence[Node], cleaning: Cleaning) -> float:
@@ -384,10 +392,12 @@ class Deployment:
         return [*self.nodes, *self._strays]
 
 
-async def _stop(nodes: Sequence[Node]) -> None:
-    """Stop nodes side by side; but mongos before what they route to, and config servers last.
+async def _stop(nodes: Sequence[Node]) -> list[DsiError]:
+    """Stop nodes side by side; but mongos before what they route to, and config servers last. Give what failed.
 
     A shard's primary asks the config servers while it stops, for 15 s where there are none.
     """
+    failed: list[DsiError] = []
     for role in ("mongos", "mongod", "configsvr"):
-        await side_by_side(node.stop() for node in nodes if node.plan.role == role)
+        failed += await failures(node.stop() for node in nodes if node.plan.role == role)
+    return failed

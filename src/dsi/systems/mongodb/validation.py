@@ -4,7 +4,6 @@
 compared.
 """
 
-import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,13 +12,13 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from dsi.clock import SYSTEM
 from dsi.config import models
-from dsi.errors import ClusterError, DsiError, raise_together
+from dsi.errors import ClusterError, raise_together
 from dsi.model import Problem
 from dsi.suggest import did_you_mean
 from dsi.systems.mongodb.cluster import Cluster
 from dsi.systems.mongodb.node import Node, state_of
 from dsi.systems.mongodb.plan import NodePlan
-from dsi.systems.mongodb.waiting import side_by_side, until
+from dsi.systems.mongodb.waiting import failures, side_by_side, until
 
 log = structlog.get_logger()
 
@@ -124,16 +123,9 @@ async def _check(cluster: Cluster, named: Sequence[Node], *, all_of_it: bool) ->
     primary = await _primary(cluster)
     targets = [primary] if all_of_it else [node for node in named if node in there]
     members = [node for node in there if node is not primary and _has_all_data(node)]
-    failures = await _failures([_validate(node) for node in targets])
-    failures += await _failures([_compare(primary, member) for member in members])
-    raise_together(failures)
-
-
-async def _failures(checks: Sequence[Any]) -> list[DsiError]:
-    results = await asyncio.gather(*checks, return_exceptions=True)
-    for bug in (result for result in results if isinstance(result, BaseException) and not isinstance(result, DsiError)):
-        raise bug
-    return [result for result in results if isinstance(result, DsiError)]
+    failed = await failures(_validate(node) for node in targets)
+    failed += await failures(_compare(primary, member) for member in members)
+    raise_together(failed)
 
 
 async def _primary(cluster: Cluster) -> Node:

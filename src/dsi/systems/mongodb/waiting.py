@@ -32,9 +32,19 @@ async def side_by_side(actions: Iterable[Awaitable[Answer]]) -> list[Answer]:
     Raises:
         DsiError: what failed; for several, one error that says them all.
     """
-    answers = await asyncio.gather(*actions, return_exceptions=True)
-    failures = [answer for answer in answers if isinstance(answer, BaseException)]
-    for bug in (failure for failure in failures if not isinstance(failure, DsiError)):
+    answers, failed = await _all(actions)
+    raise_together(failed)
+    return answers
+
+
+async def failures(actions: Iterable[Awaitable[object]]) -> list[DsiError]:
+    """Do all of this at once, and give what failed, for who goes on nevertheless."""
+    return (await _all(actions))[1]
+
+
+async def _all(actions: Iterable[Awaitable[Answer]]) -> tuple[list[Answer], list[DsiError]]:
+    results = await asyncio.gather(*actions, return_exceptions=True)
+    for bug in (one for one in results if isinstance(one, BaseException) and not isinstance(one, DsiError)):
         raise bug
-    raise_together([failure for failure in failures if isinstance(failure, DsiError)])
-    return [answer for answer in answers if not isinstance(answer, BaseException)]
+    answers = [one for one in results if not isinstance(one, BaseException)]
+    return answers, [one for one in results if isinstance(one, DsiError)]
