@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dsi.config.models import MongodbSetup
-from dsi.errors import ConfigError, InvalidCommand
+from dsi.errors import ConfigError
 from dsi.systems.mongodb import Topology
 
 
@@ -60,19 +60,6 @@ def test_ids_are_those_of_nodes_and_clusters_and_the_names_of_sets() -> None:
         "a": ["a"],
         "alone": ["alone"],
     }
-
-
-def test_selected_nodes_come_once_and_in_order() -> None:
-    found = topology(replica_set(node(1, id="a"), node(2, id="b")), standalone(3, id="c"))
-    assert [plan.name for plan in found.select(["c", "rs0", "a"])] == ["a", "b", "c"]
-    assert len(found.select(None)) == 3
-    assert found.select([]) == ()
-
-
-def test_an_unknown_id_gets_a_suggestion() -> None:
-    with pytest.raises(InvalidCommand, match=r'"primry".*did you mean "primary"') as caught:
-        topology(replica_set(node(1, id="primary"), node(2))).select(["primry"])
-    assert caught.value.allowed == ("primary", "rs0")
 
 
 def test_a_node_has_its_own_mongo_dir_and_archive() -> None:

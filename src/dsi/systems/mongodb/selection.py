@@ -70,9 +70,10 @@ async def choose(names: Sequence[str] | None, topology: Topology, clusters: Sequ
     """
     if names is None:
         return {node.name for node in topology.nodes}
-    selectors = parse_selectors(names, topology.ids(), topology.replica_sets())
+    ids = topology.ids()
+    selectors = parse_selectors(names, ids, topology.replica_sets())
     sets = {part.plan.id or part.plan.name: part for cluster in clusters for part in _with_parts(cluster)}
-    by_id = {node.name for node in topology.select([chosen.id for chosen in selectors if chosen.role is None])}
+    by_id = {node.name for chosen in selectors if chosen.role is None for node in ids[chosen.id]}
     by_role = await side_by_side(
         members_now(sets[chosen.id], chosen.role) for chosen in selectors if chosen.role is not None
     )

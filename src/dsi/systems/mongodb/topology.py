@@ -11,9 +11,8 @@ from types import MappingProxyType
 from typing import Any
 
 from dsi.config import models
-from dsi.errors import ConfigError, InvalidCommand
+from dsi.errors import ConfigError
 from dsi.model import Problem, Role
-from dsi.suggest import did_you_mean
 from dsi.systems.mongodb import mongod_config, old_options
 from dsi.systems.mongodb.plan import ClusterPlan, NodePlan
 from dsi.systems.mongodb.tls import mode, old_spellings, translated
@@ -67,24 +66,6 @@ class Topology:
         """Give the ids of the replica sets, shards among them: their members have roles."""
         parts = [part for cluster in self.clusters for part in (cluster, *cluster.shards)]
         return [part.id or part.name for part in parts if part.replica_set]
-
-    def select(self, ids: Sequence[str] | None) -> tuple[NodePlan, ...]:
-        """Give the nodes behind these ids, each once, in the topology's order; None stands for all.
-
-        Raises:
-            InvalidCommand: nothing has that id.
-        """
-        if ids is None:
-            return self.nodes
-        known = self.ids()
-        for unknown in (name for name in ids if name not in known):
-            raise InvalidCommand(
-                f'nodes: nothing in mongodb_setup.topology has the id "{unknown}"{did_you_mean(unknown, known)}',
-                path="nodes",
-                allowed=sorted(known),
-            )
-        chosen = {node.name for name in ids for node in known[name]}
-        return tuple(node for node in self.nodes if node.name in chosen)
 
 
 # --- from what the user wrote -------------------------------------------------------------------------------
