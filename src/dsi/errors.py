@@ -128,7 +128,8 @@ class SeveralFailed(DsiError):
 
     def __init__(self, errors: Sequence[DsiError]) -> None:
         self.errors = tuple(errors)
-        super().__init__("; ".join(str(error) for error in self.errors))
+        texts = [str(error) for error in self.errors]
+        super().__init__(("\n" if any("\n" in text for text in texts) else "; ").join(texts))
 
 
 class ClusterError(DsiError):

@@ -63,7 +63,7 @@ def test_each_node_of_a_set_that_is_killed_in_mid_test_fails_it_and_is_back_for_
         mongodb_setup=REPLICA_SET + "rs_conf: {settings: {electionTimeoutMillis: 1000}}\n",
         test_control=json.dumps({"run": run, "dsisocket": {"enabled": True, "port": free_port()}}),
     )
-    work.dsi("run", exit_status=1)
+    shown = work.dsi("run", exit_status=1).stderr
     ends = work.events("test_end")
     assert [(end["status"], end["exit_status"]) for end in ends] == [("failed", 0)] * 3
     downs = work.events("node_down")
@@ -74,6 +74,9 @@ def test_each_node_of_a_set_that_is_killed_in_mid_test_fails_it_and_is_back_for_
     for end, member in zip(ends, members, strict=True):
         assert f"{member} (127." in end["reason"]
         assert "went down during the test, signal 9 (SIGKILL)" in end["reason"]
+    # Ten lines of a log for each would bury the table.
+    for text, there in ((shown, False), (work.read("test_control.out.yml"), True)):
+        assert ("the last lines of its log" in text) is there
 
 
 def test_a_test_that_leaves_damaged_data_is_failed_unless_it_skips_validate(tmp_path: Path) -> None:

@@ -51,3 +51,9 @@ def test_failures_of_one_kind_are_raised_as_one_and_of_several_kinds_with_all_in
         raise_together([CommandFailed([failed("mongod.0")]), CommandFailed([failed("mongod.1")])])
     with pytest.raises(SeveralFailed, match=r"mongod\.0.*mongod\.1: no route"):
         raise_together([CommandFailed([failed("mongod.0")]), HostUnreachable("mongod.1", "no route")])
+
+
+def test_each_of_several_failures_begins_a_line_where_one_has_lines_of_a_log() -> None:
+    with pytest.raises(SeveralFailed) as caught:
+        raise_together([ClusterError("a", "is down", ["log of a"]), ClusterError("b", "is down")])
+    assert str(caught.value).splitlines()[::3] == ["a: is down", "b: is down"]

@@ -33,7 +33,12 @@ class Ending:
 
 
 def _why(test: TestOutcome) -> str:
-    return "; ".join(part for part in (test.reason, *test.notes) if part)
+    return "; ".join(_without_logs(part) for part in (test.reason, *test.notes) if part)
+
+
+def _without_logs(text: str) -> str:
+    """Leave out a server's last lines, which are indented: they stand in test_control.out.yml, and would fill pages."""
+    return "\n".join(line for line in text.splitlines() if not line.startswith("  "))
 
 
 def _short(path: Path) -> str:

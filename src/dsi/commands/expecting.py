@@ -24,7 +24,7 @@ class Runnable(Protocol):
 
 @dataclass(frozen=True)
 class Expecting:
-    """A command, and what may go down from its start on, until the test ends or the node is started again.
+    """A command, and what may go down from its start until the test ends. What did may stay down until it is started.
 
     `names` are as the `nodes` of restart_mongodb.
     """
