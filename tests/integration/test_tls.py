@@ -178,12 +178,17 @@ async def test_a_later_dsi_that_knows_no_configuration_stops_the_node_cleanly(be
     assert '"Received signal"' not in (await host.run("cat data/logs/mongod.log")).stdout
 
 
-async def test_a_node_that_dsi_cannot_get_into_any_more_gets_a_signal_at_once(bed: Bed, tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", [None, "no certificate"])
+async def test_a_node_that_dsi_cannot_get_into_any_more_gets_a_signal_at_once(
+    bed: Bed, tmp_path: Path, left: str | None
+) -> None:
     deployment = await bed.deployment(bed.standalone(config=with_net(tls=TLS)))
     await deployment.install()
     await deployment.start()
     await deployment.close()
     (tmp_path / "tls/ca.pem").unlink()
+    if left is not None:
+        (tmp_path / "tls/ca.pem").write_text(left)
     later = await bed.deployment(timeouts={"shutdown_ms": 50_000})
     await later.attach()
     async with asyncio.timeout(30):

@@ -5,7 +5,9 @@ from typing import Any
 
 import pymongo
 from pymongo import AsyncMongoClient
+from pymongo.errors import ConfigurationError
 
+from dsi.errors import Preflight
 from dsi.hosts.base import Host
 from dsi.systems.mongodb.access import Access
 
@@ -40,6 +42,7 @@ class Client:
 
         Raises:
             PyMongoError: as the driver has it: `OperationFailure` where the server refuses.
+            Preflight: a certificate isn't on this machine, or is none.
         """
         if self._driver is None:
             address, port = await self.way()
@@ -71,14 +74,19 @@ class Client:
         return self._here
 
     def _connect(self, address: str, port: int) -> AsyncMongoClient[Document]:
-        return AsyncMongoClient(
-            address,
-            port,
-            directConnection=True,
-            appname="dsi",
-            serverMonitoringMode="poll",  # one connection less per server than the default: restarts are short
-            serverSelectionTimeoutMS=ANSWER_LIMIT_MS,
-            connectTimeoutMS=ANSWER_LIMIT_MS,
-            socketTimeoutMS=ANSWER_LIMIT_MS,
-            **self.access.driver_options(),
-        )
+        try:
+            return AsyncMongoClient(
+                address,
+                port,
+                directConnection=True,
+                appname="dsi",
+                serverMonitoringMode="poll",  # one connection less per server than the default: restarts are short
+                serverSelectionTimeoutMS=ANSWER_LIMIT_MS,
+                connectTimeoutMS=ANSWER_LIMIT_MS,
+                socketTimeoutMS=ANSWER_LIMIT_MS,
+                **self.access.driver_options(),
+            )
+        except (ConfigurationError, OSError) as problem:
+            raise Preflight(
+                f"the certificates for {self._place[0]}:{self._place[1]} can't be used: {problem}"
+            ) from problem
