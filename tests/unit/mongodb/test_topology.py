@@ -78,6 +78,16 @@ def test_two_nodes_of_one_host_share_neither_port_nor_data_folder() -> None:
     topology(standalone(1), standalone(1, config_file=apart)).insist()
 
 
+def test_two_nodes_of_one_host_that_share_a_log_are_warned_of() -> None:
+    apart = {"net": {"port": 27018}, "storage": {"dbPath": "data/other"}}
+    (problem,) = topology(standalone(1), standalone(1, config_file=apart)).problems
+    assert problem.warning
+    assert "systemLog.path data/logs/mongod.log" in problem.message
+    assert (
+        topology(standalone(1), standalone(1, config_file={**apart, "systemLog": {"path": "other.log"}})).problems == ()
+    )
+
+
 def test_two_archives_do_not_fit_into_one_folder() -> None:
     apart = {"net": {"port": 27018}, "storage": {"dbPath": "data/other"}}
     assert "mongo_dir mongodb, but not the archive" in messages(

@@ -32,9 +32,9 @@ def db_path_of(config: Mapping[str, Any]) -> str:
     return str(_at(config, "storage.dbPath") or DEFAULT_DB_PATH)
 
 
-def log_path_of(config: Mapping[str, Any]) -> str:
+def log_path_of(config: Mapping[str, Any], *, role: Role = "mongod") -> str:
     """Give the path of the log; where the server logs to syslog, the path that it would have had."""
-    return str(_at(config, "systemLog.path") or DEFAULT_LOG_PATH)
+    return str(_at(config, "systemLog.path") or (_MONGOS_LOG_PATH if role == "mongos" else DEFAULT_LOG_PATH))
 
 
 def pid_path_of(config: Mapping[str, Any]) -> str | None:
@@ -109,8 +109,7 @@ def whole(
         storage.setdefault("dbPath", DEFAULT_DB_PATH)
     log = made.get("systemLog") or {}
     if log.get("destination") != "syslog":
-        path = _MONGOS_LOG_PATH if role == "mongos" else DEFAULT_LOG_PATH
-        made["systemLog"] = {"destination": "file", "path": path, "logAppend": True, **log}
+        made["systemLog"] = {"destination": "file", "path": log_path_of({}, role=role), "logAppend": True, **log}
     if replica_set:
         made["replication"] = {**(made.get("replication") or {}), "replSetName": replica_set}
     if sharding:

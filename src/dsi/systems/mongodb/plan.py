@@ -42,6 +42,13 @@ class NodePlan:
         return None if self.role == "mongos" else mongod_config.db_path_of(self.model.config_file)
 
     @property
+    def log_path(self) -> str | None:
+        """`systemLog.path` of its configuration; None where it logs to syslog."""
+        if at(self.model.config_file, "systemLog.destination") == "syslog":
+            return None
+        return mongod_config.log_path_of(self.model.config_file, role=self.role)
+
+    @property
     def address(self) -> str:
         """`private_ip`; `public_ip` stands for it where that is missing."""
         return self.model.private_ip or self.model.public_ip

@@ -7,6 +7,7 @@ import itertools
 import posixpath
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -204,12 +205,17 @@ def _clashes(nodes: Sequence[NodePlan]) -> Iterator[Problem]:
     ports: dict[tuple[object, ...], NodePlan] = {}
     folders: dict[tuple[object, ...], NodePlan] = {}
     archives: dict[tuple[object, ...], NodePlan] = {}
+    logs: dict[tuple[object, ...], NodePlan] = {}
     for node in nodes:
         first = ports.setdefault((node.machine, node.port), node)
         if first is not node:
             yield _clash(node, first, f"net.port {node.port}", "give one of them another net.port")
         if node.db_path is not None:
             yield from _clashing_data(node, posixpath.normpath(node.db_path), folders)
+        first = logs.setdefault((node.machine, node.log_path), node)
+        if node.log_path and first is not node:
+            remedy = "clean_logs of one deletes that of both; give one of them another systemLog.path"
+            yield replace(_clash(node, first, f"systemLog.path {node.log_path}", remedy), warning=True)
         first = archives.setdefault((node.machine, node.mongo_dir), node)
         if first.archive != node.archive:
             yield _clash(node, first, f"mongo_dir {node.mongo_dir}, but not the archive", "give one another mongo_dir")
