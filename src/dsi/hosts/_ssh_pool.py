@@ -26,6 +26,7 @@ class Shells:
         """Those whose command left a process behind that holds the outputs: it would be ended (SIGPIPE) if it wrote
         into a closed one. They stay open, unread, until their place is needed."""
         self._waiters: deque[asyncio.Future[Shell]] = deque()
+        self._closed = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, shell: Shell, command: Command, output: Output) -> int:
@@ -57,6 +58,8 @@ class Shells:
         Raises:
             NoSession
         """
+        if self._closed:
+            raise NoSession("the connection was closed")
         if self._idle:
             return self._idle.pop()
         waiter: asyncio.Future[Shell] = asyncio.get_running_loop().create_future()
@@ -85,6 +88,7 @@ class Shells:
 
     async def close(self) -> None:
         """Stop opening and closing shells. The sessions end with the connection."""
+        self._closed = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
