@@ -3,11 +3,13 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.system.sshds import start_sshds
 
-from dsi.hosts import Host, connect_ssh, end_local_hosts, local_host, start_local_hosts, this_machine
+from dsi.hosts import Host, SshHost, connect_ssh, end_local_hosts, local_host, start_local_hosts, this_machine
+from dsi.model import Result
 
 
 @asynccontextmanager
@@ -44,12 +46,31 @@ async def over_ssh(folder: Path) -> AsyncIterator[Host]:
             await host.close()
 
 
+class Outliving(SshHost):
+    """A host whose commands outlive the connection, where they can: they must be like any others."""
+
+    async def run(self, command: str, **options: Any) -> Result:
+        return await super().run(command, **{"outlives_s": 600, **options})
+
+
+@asynccontextmanager
+async def outliving_ssh(folder: Path) -> AsyncIterator[Host]:
+    async with over_ssh(folder) as host:
+        assert isinstance(host, SshHost)
+        outliving = Outliving(host.name, host._machine)
+        try:
+            yield outliving
+        finally:
+            await outliving.close()
+
+
 # A new kind of host: one line here.
 KINDS: dict[str, Callable[[Path], AbstractAsyncContextManager[Host]]] = {
     "local": local,
     "local-without-namespace": local_without_namespace,
     "this-machine": machine_itself,
     "ssh": over_ssh,
+    "ssh-outliving": outliving_ssh,
 }
 
 

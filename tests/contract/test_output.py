@@ -64,7 +64,9 @@ async def test_backpressure(host: Host) -> None:
         held.set()
         await go_on.wait()
 
-    running = asyncio.create_task(host.run(f"head -c {size_bytes} /dev/zero; touch finished", on_output=slow))
+    running = asyncio.create_task(
+        host.run(f"head -c {size_bytes} /dev/zero; touch finished", on_output=slow, outlives_s=None)
+    )
     await held.wait()
     for _ in range(5):
         assert (await host.run("test -e finished || echo waiting")).stdout == "waiting\n"

@@ -69,6 +69,7 @@ class Context:
     `reports` is the folder of the running test or hook; `environment` is given to commands on the workload client;
     `clusters` is None where there is no topology. `changing` is held by whoever changes the clusters as a whole.
     `output` is for all commands of a run, `listener` for who asked for this one.
+    `orphan_s` is how long shell commands go on without dsi.
     """
 
     work_directory: Path
@@ -80,6 +81,7 @@ class Context:
     mongo_dir: str = "mongodb"
     output: Output = _unheard
     environment: Mapping[str, str] = field(default_factory=dict)
+    orphan_s: float = 600.0
     clock: Clock = SYSTEM
     changing: Lease = field(default_factory=Lease)
     listener: Listener = field(default_factory=Nobody)
@@ -99,7 +101,7 @@ class Context:
 
         self.listener.begun(host.name)
         try:
-            result = await host.run(text, env={**general, **(env or {})}, on_output=forward)
+            result = await host.run(text, env={**general, **(env or {})}, on_output=forward, outlives_s=self.orphan_s)
         except CommandFailed as failure:
             for failed in failure.results:
                 self.listener.ended(failed)

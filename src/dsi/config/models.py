@@ -257,4 +257,6 @@ class TestControl(Section):
     run: list[Test] = []
     timeouts: TestTimeouts = TestTimeouts()
     test_delay_seconds: float = Field(0, ge=0)
+    orphan_timeout: float = Field(600, ge=1)
+    """Seconds that a command on a host goes on without dsi."""
     dsisocket: Dsisocket = Dsisocket()

@@ -1,7 +1,8 @@
 """What every kind of host does alike with a running command: its output, its limits, its end."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from dsi import clock
@@ -42,6 +43,16 @@ class Output:
         try:
             if self._on_output is not None:
                 await self._on_output(stream, block)
+        finally:
+            self._busy -= 1
+            self._last_s = clock.SYSTEM.monotonic_s()
+
+    @contextmanager
+    def unheard(self) -> Iterator[None]:
+        """While nobody can hear the command, it isn't silent."""
+        self._busy += 1
+        try:
+            yield
         finally:
             self._busy -= 1
             self._last_s = clock.SYSTEM.monotonic_s()

@@ -5,6 +5,8 @@ commands that had begun on a link end with it and are never tried again.
 """
 
 import asyncio
+import contextlib
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,6 +18,7 @@ from dsi import clock
 from dsi.errors import HostError, HostUnreachable
 from dsi.hosts._output import Output
 from dsi.hosts._ssh_connection import Login, log_in
+from dsi.hosts._ssh_detached import beat_script, removal_script
 from dsi.hosts._ssh_pool import Shells
 from dsi.hosts._ssh_session import NoSession, ShellGone
 from dsi.hosts._ssh_shell import Command
@@ -28,6 +31,12 @@ one for a terminal."""
 
 PAUSES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.0)
 """Waits between attempts to connect again; the last one again and again. An attempt itself has its own limit."""
+
+REMOVED_TOGETHER: Final = 50
+"""So many short commands' files are removed at once: a removal for each would take as long as the command."""
+
+SOON_S: Final = 0.05
+"""A detached command that ends sooner is told of in one round trip, and costs no process that follows it."""
 
 Note = Callable[..., object]
 """Gets an event's name and its fields, as `Timeline.add` does."""
@@ -81,7 +90,7 @@ class Link:
             NoSession
         """
         await self.shells.open_first()
-        self.served_by = (await self._tell(_SERVED_BY)).split()
+        self.served_by = (await self.tell(_SERVED_BY, self.shells)).split()
 
     async def end_server(self, served_by: list[str]) -> None:
         """End the sshd that served an earlier connection, if it is still there.
@@ -91,17 +100,22 @@ class Link:
         """
         if served_by and served_by != self.served_by:
             pid, start, boot = served_by
-            await self._tell(_END_SERVER.format(pid=pid, start=start, boot=boot))
+            await self.tell(_END_SERVER.format(pid=pid, start=start, boot=boot), self.shells)
 
-    async def _tell(self, script: str) -> str:
+    async def tell(self, script: str, shells: Shells) -> str:
+        """Run a short script of ours, and give its output.
+
+        Raises:
+            NoSession
+        """
         output = Output(keep_bytes=1000, on_output=None)
-        shell = await self.shells.take()
+        shell = await shells.take()
         try:
-            exit_status = await self.shells.run(shell, Command(script), output)
+            exit_status = await shells.run(shell, Command(script), output)
         except ShellGone as gone:
             raise NoSession(gone.why()) from gone
         finally:
-            self.shells.give_back(shell)
+            shells.give_back(shell)
         return output.result(host="", command=script, exit_status=exit_status).stdout
 
     async def stop(self) -> None:
@@ -135,6 +149,11 @@ class Machine:
         self._note = note
         self._names: list[str] = []
         self._restore: dict[object, Restore] = {}
+        self.token = secrets.token_hex(8)
+        """Under which the supervisors of detached commands look for a sign of life."""
+        self._beating: asyncio.Task[None] | None = None
+        self._finished: list[str] = []
+        self._whispers: set[asyncio.Task[None]] = set()
         self._last = link
         self._present: asyncio.Future[Link | GivenUp] = asyncio.get_running_loop().create_future()
         self._present.set_result(link)
@@ -148,9 +167,46 @@ class Machine:
         """Go by one name less; with the last one the connection is closed, or no longer tried for."""
         self._names.remove(name)
         if not self._names:
-            self._keeping.cancel()
-            await asyncio.wait({self._keeping})
+            tasks = {self._keeping, *self._whispers} | ({self._beating} if self._beating else set())
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            if self._beating is not None:
+                await self._whisper(removal_script([*self._finished, self.token]))
             await self._last.close()
+
+    def beat(self, every_s: float) -> None:
+        """From now on tell the host every so often that we live."""
+        if self._beating is None:
+            self._beating = asyncio.create_task(self._beat(every_s), name=f"beat on {self.login.address}")
+
+    async def _beat(self, every_s: float) -> None:
+        while True:
+            await clock.SYSTEM.sleep(every_s)
+            await self._whisper(beat_script(self.token))
+
+    async def nudge(self, asked: Command) -> None:
+        """Have a supervisor send the output as it comes, if the command hasn't ended soon."""
+        await asyncio.wait({asked.pid})
+        if not asked.pid.cancelled():
+            await clock.SYSTEM.sleep(SOON_S)
+            # In a task of its own: cut off in the middle it would cost the shell.
+            task = asyncio.create_task(self._whisper(f"kill -USR1 {asked.pid.result()} 2>/dev/null; exit 0"))
+            self._whispers.add(task)
+            task.add_done_callback(self._whispers.discard)
+
+    async def finish(self, detached: str, *, at_once: bool) -> None:
+        """Note that nothing more is wanted of a detached command. What is left of it goes now, or with some others."""
+        self._finished.append(detached)
+        if at_once or len(self._finished) >= REMOVED_TOGETHER:
+            names, self._finished = self._finished, []
+            await self._whisper(removal_script(names))
+
+    async def _whisper(self, script: str) -> None:
+        """Run a short script of ours, past the commands that wait; where there is no connection, don't."""
+        if not self._last.connection.is_closed():
+            with contextlib.suppress(NoSession):
+                await self._last.tell(script, self._last.ending)
 
     async def link(self, name: str, closing: "asyncio.Future[None]") -> Link:
         """Give the connection, once there is one.

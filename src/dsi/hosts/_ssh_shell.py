@@ -21,6 +21,7 @@ from typing import Final
 import asyncssh
 
 from dsi.hosts._output import Output
+from dsi.hosts._ssh_follow import FOLLOW
 from dsi.hosts._ssh_session import START_BASH, Ended, Marked, NoSession, Process, ShellGone, open_process
 
 START_S: Final = 30.0
@@ -35,6 +36,7 @@ _FRESH: Final = r"""LC_ALL=C IFS= read -r -d "" REPLY <&3; eval "$REPLY"; eval "
 
 _LOOP: Final = r"""
 unset TMOUT
+trap '' USR1  # comes from us, and may come too early
 cd
 exec 4>&2 2>/dev/null
 _dsi_fresh=@FRESH@
@@ -64,6 +66,7 @@ _dsi_holds() {
   fi
   return 1
 }
+@FOLLOW@
 printf @READY@
 printf @READY@ >&4
 # A head is SECRET BEGIN END HOW; behind it comes what the fresh bash reads.
@@ -75,7 +78,9 @@ while LC_ALL=C IFS= read -r -d '' _dsi_head && [[ ${_dsi_head%% *} == @SECRET@ ]
     exit
   fi
   set -m  # a process group of its own; off again before waiting, so that a stopped command isn't taken for an ended one
-  if [[ $4 == stdin ]]; then
+  if [[ $4 == script ]]; then
+    (eval "$_dsi_fresh") 3<&0 </dev/null 2>&4 4>&- &
+  elif [[ $4 == stdin ]]; then
     bash --norc --noprofile -c "$_dsi_fresh" 3<&0 2>&4 4>&- &
   else
     bash --norc --noprofile -c "$_dsi_fresh" 3<&0 </dev/null 2>&4 4>&- &
@@ -104,6 +109,8 @@ class Command:
     env: Mapping[str, str] = field(default_factory=dict)
     stdin: AsyncIterator[bytes] | None = None
     whole_stdin: bool = True
+    is_ours: bool = False
+    """Whether it is a script of dsi's own, which does with a subshell: a fresh bash costs a millisecond more."""
     pid: "asyncio.Future[int]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     """Is set to the process group's id once the command has begun."""
 
@@ -144,7 +151,9 @@ class Shell:
 
     async def _start(self) -> None:
         ready = secrets.token_hex(16)
-        loop = _LOOP.replace("@FRESH@", shlex.quote(_FRESH)).replace("@SECRET@", self._secret)
+        loop = (
+            _LOOP.replace("@FRESH@", shlex.quote(_FRESH)).replace("@SECRET@", self._secret).replace("@FOLLOW@", FOLLOW)
+        )
         self._process.stdin.write(loop.replace("@READY@", f"{ready}'\\n'").encode() + b"\0")
         # What the start files print comes before, and is dropped.
         await self._drop_until(ready)
@@ -174,7 +183,7 @@ class Shell:
 
     async def _run(self, command: Command, output: Output) -> int:
         begin, end = secrets.token_hex(16), secrets.token_hex(16)
-        how = "stdin" if command.stdin else ""
+        how = "stdin" if command.stdin else "script" if command.is_ours else ""
         head = f"{self._secret} {begin} {end} {how}".encode()
         try:
             # In one write: one packet, one round trip.
@@ -235,10 +244,14 @@ class Shell:
 
 def prologue(env: Mapping[str, str], begin: str, *, source: int = 3, first: str = ":") -> bytes:
     """Bash that reads what comes up to the next NUL into REPLY, tells its pid behind `begin`, sets the environment."""
-    exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in env.items())
     read = f"LC_ALL=C IFS= read -r -d '' REPLY <&{source}\n"
     close = "exec 3<&-\n" if source == 3 else ""
-    return encode(f"{read}{close}{first}\nprintf '%s%s\\n' {begin} $$\n{exports}")
+    return encode(f"{read}{close}{first}\nprintf '%s%s\\n' {begin} $BASHPID\n{exports(env)}")
+
+
+def exports(env: Mapping[str, str]) -> str:
+    """Give what sets these variables of the environment."""
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in env.items())
 
 
 def encode(text: str) -> bytes:

@@ -100,6 +100,8 @@ class Host(abc.ABC):
         on_output: OnOutput | None = None,
         keep_bytes: int = KEEP_BYTES,
         tty: bool = False,
+        outlives_s: float | None = None,
+        joined: bool = False,
         check: bool = True,
     ) -> Result:
         """Run shell text with bash in the home folder, and wait for its end.
@@ -112,6 +114,11 @@ class Host(abc.ABC):
 
         A command that is ended (past `timeout_s`, silent for `no_output_s`, or the caller is cancelled) is ended with
         its whole process group: SIGTERM, `END_GRACE_S` later SIGKILL.
+
+        With `outlives_s` the command is not lost with the connection: when that breaks and another takes its place,
+        each output goes on where it left off, and the command has run once. It is never held back by `on_output`. The host ends a command for which dsi was
+        not heard of for so many seconds. Not with `stdin` or `tty`. `joined`: stderr comes as stdout, in the order in
+        which both were written (where the command outlives the connection; else as they come).
 
         Raises:
             CommandFailed: exit status not 0 (unless `check` is false).

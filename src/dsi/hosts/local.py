@@ -60,6 +60,8 @@ class LocalHost(Host):
         on_output: OnOutput | None = None,
         keep_bytes: int = KEEP_BYTES,
         tty: bool = False,
+        outlives_s: float | None = None,
+        joined: bool = False,
         check: bool = True,
     ) -> Result:
         """See `Host.run`."""

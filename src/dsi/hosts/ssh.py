@@ -16,6 +16,7 @@ from dsi.hosts import _ssh_files
 from dsi.hosts._local_ports import LocalListener
 from dsi.hosts._output import LAST_WORDS_S, Output, follow
 from dsi.hosts._ssh_connection import WINDOW_BYTES, Login
+from dsi.hosts._ssh_detached import Detached
 from dsi.hosts._ssh_end import end_group
 from dsi.hosts._ssh_machine import Link, Machine, Note, make_machine
 from dsi.hosts._ssh_ports import SshListener, join_streams, who_listens
@@ -111,6 +112,8 @@ class SshHost(Host):
         on_output: OnOutput | None = None,
         keep_bytes: int = KEEP_BYTES,
         tty: bool = False,
+        outlives_s: float | None = None,
+        joined: bool = False,
         check: bool = True,
     ) -> Result:
         """See `Host.run`. More commands at once than sshd has places for wait; their limits count from the start.
@@ -119,6 +122,19 @@ class SshHost(Host):
             InvalidCommand: a NUL in the text or the environment, or a variable's name that is none.
         """
         _check(command, env or {})
+        if outlives_s is not None and stdin is None and not tty:
+            output = Output(keep_bytes=keep_bytes, on_output=on_output)
+            detached = self._detached(command, env or {}, output, outlives_s, joined=joined)
+            return await follow(
+                self._to_its_end(detached, outlives_s),
+                end=detached.end,
+                output=output,
+                host=self.name,
+                command=command,
+                timeout_s=timeout_s,
+                no_output_s=no_output_s,
+                check=check,
+            )
         asked = Command(command, env or {}, None if stdin is None or tty else _once(stdin))
         async with self._place(tty=tty) as (link, shell):
             output = Output(keep_bytes=keep_bytes, on_output=on_output)
@@ -138,13 +154,44 @@ class SshHost(Host):
                     check=check,
                 )
 
-    async def feed(
-        self, script: str, stdin: AsyncIterator[bytes], *, whole_stdin: bool, on_output: OnOutput | None = None
-    ) -> Result:
+    def _detached(
+        self, command: str, env: Mapping[str, str], output: Output, outlives_s: float, *, joined: bool
+    ) -> Detached:
+        async def ask(script: str, take: OnOutput) -> None:
+            asked = Command(script, is_ours=True)
+            nudging = asyncio.create_task(self._machine.nudge(asked))
+            try:
+                await self._run_ours(asked, on_output=take, what=command)
+            finally:
+                nudging.cancel()
+
+        return Detached(
+            self.name,
+            command,
+            env,
+            ask=ask,
+            reach=self._link,
+            output=output,
+            token=self._machine.token,
+            orphan_s=outlives_s,
+            joined=joined,
+        )
+
+    async def _to_its_end(self, detached: Detached, outlives_s: float) -> int:
+        self._machine.beat(every_s=outlives_s / 5)
+        exit_status = await detached.status()
+        await self._machine.finish(detached.id, at_once=detached.was_long)
+        return exit_status
+
+    async def feed(self, script: str, stdin: AsyncIterator[bytes], *, whole_stdin: bool) -> Result:
         """Run a script of our own that reads `stdin` (`whole_stdin`: to its end, else exactly as much as there is)."""
-        asked = Command(script, stdin=stdin, whole_stdin=whole_stdin)
+        return await self._run_ours(Command(script, stdin=stdin, whole_stdin=whole_stdin))
+
+    async def _run_ours(self, asked: Command, *, on_output: OnOutput | None = None, what: str | None = None) -> Result:
+        """Run a script of our own, which people know as `what`."""
         async with self._place(tty=False) as (link, shell):
-            output = Output(keep_bytes=KEEP_BYTES, on_output=on_output)
+            output = Output(keep_bytes=KEEP_BYTES if on_output is None else 0, on_output=on_output)
+            script = what or asked.text
             assert shell is not None
             with self._counted(asked, link) as running, self._explained(script, link):
                 return await follow(

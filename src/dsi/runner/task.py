@@ -185,6 +185,7 @@ class TaskRunner:
                         environment,
                         log=output,
                         no_output_s=self._plan.no_output_s,
+                        orphan_s=context.orphan_s,
                         progress=self._progress,
                     )
                     known = {name: text for name, text in environment.items() if name not in self._for_cmd_alone}

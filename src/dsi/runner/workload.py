@@ -62,9 +62,18 @@ class OutputLog(AbstractContextManager["OutputLog"]):
 
 
 async def run_cmd(
-    host: Host, test: Test, environment: Mapping[str, str], *, log: OutputLog, no_output_s: float, progress: Progress
+    host: Host,
+    test: Test,
+    environment: Mapping[str, str],
+    *,
+    log: OutputLog,
+    no_output_s: float,
+    orphan_s: float,
+    progress: Progress,
 ) -> Result:
     """Run `cmd` on the workload client; its output goes to the log and to the person who watches.
+
+    It is not lost with the connection (but with `tty`); without dsi it goes on for `orphan_s`.
 
     Raises:
         NoOutput: it was silent for too long, and was ended.
@@ -81,5 +90,7 @@ async def run_cmd(
         no_output_s=no_output_s,
         on_output=pass_on,
         tty=test.tty,
+        outlives_s=orphan_s,
+        joined=True,
         check=False,
     )

@@ -152,6 +152,7 @@ class Session:
             mongodb_url=url,
             mongo_dir=setup.mongo_dir,
             environment={"MONGODB_URL": url} if url else {},
+            orphan_s=config.test_control(tree).orphan_timeout,
             output=_to_the_log,
         )
 

@@ -1,0 +1,201 @@
+"""Commands that outlive the connection: their output goes to files on the host, and dsi follows those.
+
+On the host there are, for one command (plain bash, nothing is installed):
+
+- the *reaper*, which starts the command in a process group of its own and writes down its exit status;
+- the *follower*, which runs in our session: sends the files as they grow, and in the end the exit status behind a mark.
+  The one that started the command goes on when its session ends, and watches for dsi's sign of life.
+
+dsi counts what it has got of each stream, and after a cut asks for the rest; the next follower takes the last one's
+place.
+The start is claimed by creating a file, so asking again starts nothing twice.
+"""
+
+import asyncio
+import secrets
+import shlex
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, Final
+
+from dsi import clock
+from dsi.errors import ConnectionLost, HostError
+from dsi.hosts._output import Output
+from dsi.hosts._ssh_shell import exports
+from dsi.hosts.base import OnOutput
+from dsi.model import StreamName
+
+FOLDER: Final = ".dsi/run"
+"""In the home folder of the host's user; for that user alone."""
+
+ASK_AGAIN: Final = 20
+"""How often in a row a follower may end (somebody ended it) without anything new."""
+
+Ask = Callable[[str, OnOutput], Coroutine[Any, Any, None]]
+"""Runs a script of ours in a kept shell, with what gets its output; cancelling it sends it SIGTERM."""
+
+
+class Detached:
+    """One command that outlives the connection. `ask` runs our scripts, `reach` waits for the connection."""
+
+    def __init__(
+        self,
+        host: str,
+        command: str,
+        env: Mapping[str, str],
+        *,
+        ask: Ask,
+        reach: Callable[[], Awaitable[object]],
+        output: Output,
+        token: str,
+        orphan_s: float,
+        joined: bool,
+    ) -> None:
+        self.id = secrets.token_hex(8)
+        self.was_long = False
+        """Whether it had not ended when it was first looked at."""
+        self._host = host
+        self._ask = ask
+        self._reach = reach
+        self._output = output
+        self._taken: dict[StreamName, int] = {"stdout": 0, "stderr": 0}
+        self._met = False
+        self._ending = False
+        self._asking: asyncio.Task[str] | None = None
+        self._over = asyncio.Event()
+        self._token = token
+        self._orphan_s = max(int(orphan_s), 1)
+        self._joined = joined
+        self._text = exports(env) + command
+
+    async def status(self) -> int:
+        """Start it, follow it over as many connections as it takes, and give its exit status.
+
+        Raises:
+            HostUnreachable: the connection was given up.
+            ConnectionLost: the host was rebooted, or the supervisor ended.
+        """
+        try:
+            return await self._status()
+        finally:
+            self._over.set()
+
+    async def _status(self) -> int:
+        idle = 0
+        while idle < ASK_AGAIN:
+            before = dict(self._taken)
+            said = await self._ask_once()
+            match said.split():
+                case [exit_status, "all"]:
+                    return int(exit_status)
+                case [_, "more"]:
+                    self.was_long = True
+                case ["refused"]:
+                    raise HostError(self._host, f"can't write in {FOLDER} of the home folder: is the disk full?")
+                case ["gone"]:
+                    raise ConnectionLost(
+                        self._host,
+                        "what ran there is gone, and how it ended nobody knows: the host was rebooted, or its "
+                        f"supervisor (or {FOLDER}) was removed. It may have taken effect or not",
+                    )
+            idle = 0 if said or before != self._taken else idle + 1
+            if idle:
+                await clock.SYSTEM.sleep(0.05)
+        raise ConnectionLost(self._host, "what follows the command on the host ends at once, again and again")
+
+    async def _ask_once(self) -> str:
+        """Follow it over one connection; give what the follower said at its end (nothing, if it was cut off)."""
+        self._asking = asyncio.create_task(self._follow())
+        try:
+            return await self._asking
+        except ConnectionLost:
+            with self._output.unheard():
+                await self._reach()
+            return ""
+        except asyncio.CancelledError:
+            if not self._ending or _is_cancelled():
+                raise
+            self.was_long = True
+            return ""
+        finally:
+            if not self._asking.done():
+                self._asking.cancel()
+                await asyncio.wait({self._asking})
+
+    async def _follow(self) -> str:
+        said = _Said(mark := secrets.token_hex(16))
+
+        async def take(stream: StreamName, block: bytes) -> None:
+            self._met = True
+            rest = said.take(block) if stream == "stdout" else block
+            self._taken[stream] += len(rest)
+            if rest:
+                await self._output.take(stream, rest)
+
+        await self._ask(self._call(mark), take)
+        return said.line()
+
+    def _call(self, mark: str) -> str:
+        arguments = [
+            self.id,
+            self._token,
+            mark,
+            "" if self._met else "1",
+            "1" if self._joined else "",
+            "1" if self._ending else "",
+            str(self._orphan_s),
+            str(self._taken["stdout"]),
+            str(self._taken["stderr"]),
+            self._text,
+        ]
+        return f"_dsi_follow {shlex.join(arguments)}\n"
+
+    async def end(self) -> None:
+        """End it with its process group: SIGTERM, later SIGKILL. Returns when it has ended, or nobody can know."""
+        if not self._ending:
+            self._ending = True
+            if self._asking is not None:
+                self._asking.cancel()
+        await self._over.wait()
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+class _Said:
+    """What a stream brings up to a mark, and the line behind that."""
+
+    def __init__(self, mark: str) -> None:
+        self._mark = mark.encode()
+        self._held = b""
+        self._after: bytes | None = None
+
+    def take(self, block: bytes) -> bytes:
+        """Take a block; give what is certainly not the mark nor behind it."""
+        if self._after is not None:
+            self._after += block
+            return b""
+        block = self._held + block
+        before, mark, after = block.partition(self._mark)
+        if mark:
+            self._held, self._after = b"", after
+            return before
+        keep = next((n for n in range(len(self._mark) - 1, 0, -1) if block.endswith(self._mark[:n])), 0)
+        self._held = block[len(block) - keep :]
+        return block[: len(block) - keep]
+
+    def line(self) -> str:
+        """Give the line behind the mark; empty if it did not come whole."""
+        line, newline, _ = (self._after or b"").partition(b"\n")
+        return line.decode() if newline else ""
+
+
+def beat_script(token: str) -> str:
+    """Give what tells the supervisors of this dsi that it lives."""
+    return f"IFS=' ' read -r up _ </proc/uptime && echo ${{up/./}} >{FOLDER}/{token}.beat\n"
+
+
+def removal_script(names: list[str]) -> str:
+    """Give what removes all that is left of these commands."""
+    return f"cd {FOLDER} 2>/dev/null && for i in {' '.join(names)}; do rm -f -- $i.*; done\nexit 0\n"
