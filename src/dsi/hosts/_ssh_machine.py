@@ -5,7 +5,6 @@ commands that had begun on a link end with it and are never tried again.
 """
 
 import asyncio
-import contextlib
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -153,7 +152,7 @@ class Machine:
         """Under which the supervisors of detached commands look for a sign of life."""
         self._beating: asyncio.Task[None] | None = None
         self._finished: list[str] = []
-        self._whispers: set[asyncio.Task[None]] = set()
+        self._whispers: set[asyncio.Task[bool]] = set()
         self._last = link
         self._present: asyncio.Future[Link | GivenUp] = asyncio.get_running_loop().create_future()
         self._present.set_result(link)
@@ -167,7 +166,8 @@ class Machine:
         """Go by one name less; with the last one the connection is closed, or no longer tried for."""
         self._names.remove(name)
         if not self._names:
-            tasks = {self._keeping, *self._whispers} | ({self._beating} if self._beating else set())
+            tasks: set[asyncio.Task[Any]] = {self._keeping, *self._whispers}
+            tasks |= {self._beating} if self._beating is not None else set()
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
@@ -199,14 +199,19 @@ class Machine:
         """Note that nothing more is wanted of a detached command. What is left of it goes now, or with some others."""
         self._finished.append(detached)
         if at_once or len(self._finished) >= REMOVED_TOGETHER:
-            names, self._finished = self._finished, []
-            await self._whisper(removal_script(names))
+            names = list(self._finished)
+            if await self._whisper(removal_script(names)):
+                self._finished = [name for name in self._finished if name not in names]
 
-    async def _whisper(self, script: str) -> None:
-        """Run a short script of ours, past the commands that wait; where there is no connection, don't."""
-        if not self._last.connection.is_closed():
-            with contextlib.suppress(NoSession):
-                await self._last.tell(script, self._last.ending)
+    async def _whisper(self, script: str) -> bool:
+        """Run a short script of ours, past the commands that wait. Gives whether there was a connection for it."""
+        if self._last.connection.is_closed():
+            return False
+        try:
+            await self._last.tell(script, self._last.ending)
+        except NoSession:
+            return False
+        return True
 
     async def link(self, name: str, closing: "asyncio.Future[None]") -> Link:
         """Give the connection, once there is one.

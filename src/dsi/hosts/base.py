@@ -116,9 +116,10 @@ class Host(abc.ABC):
         its whole process group: SIGTERM, `END_GRACE_S` later SIGKILL.
 
         With `outlives_s` the command is not lost with the connection: when that breaks and another takes its place,
-        each output goes on where it left off, and the command has run once. It is never held back by `on_output`. The host ends a command for which dsi was
-        not heard of for so many seconds. Not with `stdin` or `tty`. `joined`: stderr comes as stdout, in the order in
-        which both were written (where the command outlives the connection; else as they come).
+        each output goes on where it left off, and the command has run once. `on_output` doesn't hold it back. The host
+        ends a command for which dsi was not heard of for so many seconds. Not with `stdin` or `tty`. `joined`: stderr
+        comes as stdout, in the order in which both were written (where the command outlives the connection; else as
+        they come).
 
         Raises:
             CommandFailed: exit status not 0 (unless `check` is false).
