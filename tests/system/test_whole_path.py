@@ -63,7 +63,9 @@ def work_directory(folder: Path, hosts: Sequence[TestbedHost], test_control: str
     return WorkDirectory(
         folder,
         infrastructure_provisioning=(
-            f"provider: static\nhosts:\n  mongod: [{servers}]\n  workload_client: [{listing(hosts[0])}]\n"
+            "provider: static\n"
+            "tfvars: {ssh_keepalive_seconds: 3, ssh_reconnect_seconds: 5}\n"
+            f"hosts:\n  mongod: [{servers}]\n  workload_client: [{listing(hosts[0])}]\n"
         ),
         mongodb_setup=replica_set(len(hosts) - 1),
         test_control=test_control,
