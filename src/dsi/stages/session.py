@@ -14,8 +14,8 @@ from dsi.config import models as config_models
 from dsi.errors import StateError
 from dsi.hosts import this_machine
 from dsi.inventory import Inventory
-from dsi.model import StreamName
 from dsi.report.folder import make_reports
+from dsi.report.output import OutputLog
 from dsi.report.progress import Progress
 from dsi.stages.dsisocket import forget_opened
 from dsi.stages.load import load
@@ -25,9 +25,6 @@ from dsi.systems.mongodb import Deployment, make_secrets
 from dsi.timeline import Timeline
 
 log = structlog.get_logger()
-
-_LINES_OF_A_BLOCK = 50
-"""How many lines of output that comes at once are shown: nobody reads thousands, and printing them takes time."""
 
 
 class Session:
@@ -48,6 +45,7 @@ class Session:
         self._deployment: Deployment | None = None
         self._setup: config_models.MongodbSetup | None = None
         self._shown: set[str] = set()
+        self._output = OutputLog()
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -153,7 +151,7 @@ class Session:
             mongo_dir=setup.mongo_dir,
             environment={"MONGODB_URL": url} if url else {},
             orphan_s=config.test_control(tree).orphan_timeout,
-            output=_to_the_log,
+            output=self._output.show,
         )
 
     async def disconnect(self) -> None:
@@ -164,11 +162,3 @@ class Session:
             await deployment.close()
         if inventory is not None:
             await inventory.close()
-
-
-async def _to_the_log(host: str, _stream: StreamName, block: bytes) -> None:
-    lines = block.decode(errors="replace").splitlines()
-    for line in lines[:_LINES_OF_A_BLOCK]:
-        log.info(f"{host}: {line}")
-    if len(lines) > _LINES_OF_A_BLOCK:
-        log.info(f"{host}: … and {len(lines) - _LINES_OF_A_BLOCK} more lines")
