@@ -13,6 +13,7 @@ from dsi import clock
 from dsi.errors import HostError, PortTaken
 from dsi.hosts._output import BLOCK_BYTES
 from dsi.hosts._ssh_connection import WINDOW_BYTES
+from dsi.hosts._ssh_streams import PlainReader, PlainWriter
 from dsi.hosts.base import OnConnection, Reader, Writer
 
 _log = structlog.get_logger(__name__)
@@ -119,7 +120,7 @@ class SshListener:
         assert task is not None
         self._serving.add(task)
         try:
-            await self._on_connection(reader, writer)
+            await self._on_connection(PlainReader(reader), PlainWriter(writer))
         except asyncio.CancelledError:
             writer.channel.abort()
         except (ConnectionError, asyncssh.Error) as problem:
