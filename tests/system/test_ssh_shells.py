@@ -123,6 +123,18 @@ async def test_left_processes_never_take_all_places(host: SshHost) -> None:
     await host.run(f"kill {pids}")
 
 
+async def test_shells_that_all_refuse_at_once_are_no_deadlock(host: SshHost) -> None:
+    """Each command that meets such a shell waits for another: it must not keep the place of the first meanwhile."""
+    together = f"touch here$RANDOM$$; until [ $(ls here* | wc -l) -ge {SHELLS} ]; do sleep 0.01; done"
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(SHELLS):
+            tasks.create_task(host.run(f"{together}; sleep 1000 & echo $! >> left"))
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        for _ in range(3 * SHELLS):
+            tasks.create_task(host.run("true"))
+    await host.run("kill $(cat left)")
+
+
 async def test_a_process_with_outputs_of_its_own_costs_nothing(host: SshHost) -> None:
     """A process that was left behind and doesn't hold our outputs doesn't cost the shell."""
     shell, left = (await host.run("echo $PPID; sleep 1000 >/dev/null 2>&1 & echo $!")).stdout.split()

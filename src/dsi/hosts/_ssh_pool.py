@@ -42,6 +42,7 @@ class Shells:
             # With no exit status the whole connection is dead.
             if gone.begun or gone.exit_status is None:
                 raise
+        self.give_back(shell)  # not only when the command has ended: all places may be such shells'
         another = await self.take()
         try:
             return await self.run(another, command, output)
@@ -75,7 +76,10 @@ class Shells:
             raise
 
     def give_back(self, shell: Shell) -> None:
-        """Hand a shell to the next who waits; one that can't be used any more is closed."""
+        """Hand a shell to the next who waits. One that can't be used any more is closed; it may be given back twice."""
+        if shell.given_up:
+            return
+        shell.given_up = shell.held or not shell.usable
         if shell.held:
             self._left.append(shell)
             self._grow()

@@ -127,6 +127,8 @@ class Shell:
         """Whether it can take another command."""
         self.held = False
         """Whether a process that was left behind holds its outputs."""
+        self.given_up = False
+        """Whether nobody will get it any more."""
 
     @classmethod
     async def open(cls, connection: asyncssh.SSHClientConnection) -> "Shell":
