@@ -7,13 +7,20 @@ import shlex
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.system.sshds import Sshd
+from tests.system.sshds import Sshd, start_sshds
 
 ROOT = Path(__file__).parents[1]
+
+SSHD = "LogLevel QUIET\nMaxSessions 100"
+"""By default the eleventh session is refused: a floor that opens one as soon as it has closed one would meet that."""
+
+LINE_BYTES = 1 << 22
+"""More than any reply has."""
 
 Samples = dict[str, list[float]]
 """Seconds, by the name of what was measured."""
@@ -46,9 +53,36 @@ def run_inside(folder: Path, workload: str, settings: Mapping[str, Any], stages:
         [dsi, "run"], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     if ended.returncode != 0:
-        raise SystemExit(f"dsi run ended with {ended.returncode}:\n{ended.stdout}{ended.stderr}")
+        said = "".join(log.read_text() for log in folder.glob(f"reports*/{workload}/test_output.log"))
+        raise SystemExit(f"dsi run ended with {ended.returncode}:\n{said}\n{ended.stdout}{ended.stderr[-2000:]}")
     samples: Samples = json.loads(result.read_text())
     return samples
+
+
+def run_on_ssh_client(workload: str, rounds: int) -> Samples:
+    """Have `bench.WORKLOAD` run on a workload client that is reached over SSH, and that is all there is.
+
+    Its `inside` gets `rounds`, and `login`: the keyword arguments with which asyncssh connects to that host.
+    """
+    with (
+        start_sshds(1, config=SSHD) as (server,),
+        tempfile.TemporaryDirectory(prefix="dsi-bench-") as folder,
+    ):
+        hosts = {"provider": "static", "hosts": {"workload_client": [ssh_host(server)]}}
+        settings = {"rounds": rounds, "login": ssh_login(server)}
+        return run_inside(Path(folder), workload, settings, {"infrastructure_provisioning": hosts})
+
+
+def ssh_login(server: Sshd) -> dict[str, Any]:
+    """Give the keyword arguments of asyncssh.connect for a server."""
+    return {
+        "host": server.address,
+        "port": server.port,
+        "username": server.user,
+        "client_keys": [str(server.key_file)],
+        "known_hosts": None,
+        "config": None,
+    }
 
 
 def _free_port() -> int:
@@ -60,24 +94,38 @@ def _free_port() -> int:
 
 
 class DsiSocket:
-    """A client of the dsisocket of the running test."""
+    """A client of the dsisocket of the running test, or (`port`) of what speaks in lines of JSON instead of it."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
 
     @classmethod
-    async def connect(cls) -> "DsiSocket":
-        """Connect to `$DSI_SOCKET`."""
-        host, port = os.environ["DSI_SOCKET"].rsplit(":", 1)
-        return cls(*await asyncio.open_connection(host.strip("[]"), int(port)))
+    async def connect(cls, port: int | None = None) -> "DsiSocket":
+        """Connect to `$DSI_SOCKET`, or to this port there."""
+        host, its_port = os.environ["DSI_SOCKET"].rsplit(":", 1)
+        return cls(*await asyncio.open_connection(host.strip("[]"), port or int(its_port), limit=LINE_BYTES))
 
     async def ask(self, command: Mapping[str, Any]) -> None:
         """Send a command and wait for its reply; fails if it isn't OK."""
-        self._writer.write(json.dumps(command).encode() + b"\n")
-        reply = json.loads(await self._reader.readline())
+        self.send(command)
+        reply = await self.receive()
         if reply["status_code"] != 0:
             raise RuntimeError(f"{command}: {reply}")
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send one line."""
+        self._writer.write(json.dumps(message).encode() + b"\n")
+
+    async def receive(self) -> dict[str, Any]:
+        """Read one line."""
+        message: dict[str, Any] = json.loads(await self._reader.readline())
+        return message
+
+    async def close(self) -> None:
+        """Hang up."""
+        self._writer.close()
+        await self._writer.wait_closed()
 
 
 async def in_turn(

@@ -4,53 +4,63 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import asyncssh
-from tests.system.sshds import start_sshds
 
-from bench.dsi_run import DsiSocket, Samples, in_turn, run_inside, ssh_host
+from bench.dsi_run import DsiSocket, Samples, in_turn, run_on_ssh_client
 from bench.series import Comparison
 
 
 def compare(rounds: int) -> list[Comparison]:
     """Run it, `rounds` times each."""
-    with (
-        start_sshds(1, config="LogLevel QUIET") as (server,),
-        tempfile.TemporaryDirectory(prefix="dsi-bench-") as folder,
-    ):
-        hosts = {"provider": "static", "hosts": {"workload_client": [ssh_host(server)]}}
-        settings = {"rounds": rounds, **ssh_host(server)}
-        samples = run_inside(Path(folder), "exec_true", settings, {"infrastructure_provisioning": hosts})
+    samples = run_on_ssh_client("exec_true", rounds)
     dsi_s = samples["dsi"]
     what = "exec true over the dsisocket, SSH workload client"
     return [
-        Comparison(what, "session on a kept asyncssh connection", dsi_s, samples["asyncssh"], goal=1.5),
-        Comparison(what, "ssh with a ControlMaster", dsi_s, samples["ssh"], goal=0.7),
+        Comparison(what, "session on a kept asyncssh connection", dsi_s, samples["asyncssh"], goal=1.3),
+        Comparison(what, "ssh with a ControlMaster", dsi_s, samples["ssh"], goal=0.6),
+        Comparison(what, "a new connection each time", dsi_s, samples["new connection"], goal=1 / 30),
+        Comparison(what, "a kept shell, told to start one of its own", dsi_s, samples["shell"]),
     ]
 
 
-async def inside(rounds: int, public_ip: str, ssh_user: str, ssh_port: int, ssh_key_file: str, **_: Any) -> Samples:
-    """Measure, on the workload client: the same host three ways."""
+async def inside(rounds: int, login: dict[str, Any]) -> Samples:
+    """Measure, on the workload client: the same host in each way."""
     dsi = await DsiSocket.connect()
-    login = {"port": ssh_port, "username": ssh_user, "client_keys": [ssh_key_file], "known_hosts": None, "config": None}
-    destination = ["-p", str(ssh_port), "-i", ssh_key_file, f"{ssh_user}@{public_ip}"]
-    async with asyncssh.connect(public_ip, **login) as connection, _control_master(destination) as ssh:
+    async with (
+        asyncssh.connect(**login) as connection,
+        connection.create_process("bash --norc") as shell,
+        _control_master(login) as ssh,
+    ):
+
+        async def in_shell() -> None:
+            shell.stdin.write("bash --norc -c true; echo $?\n")
+            if await shell.stdout.readline() != "0\n":
+                raise RuntimeError("the kept shell failed")
+
+        async def over_new_connection() -> None:
+            async with asyncssh.connect(**login) as another:
+                await another.run("true", check=True)
+
         return await in_turn(
             rounds,
             {
                 "dsi": lambda: dsi.ask({"on_workload_client": {"exec": "true"}}),
                 "asyncssh": lambda: connection.run("true", check=True),
                 "ssh": lambda: _call(*ssh, "true"),
+                "new connection": over_new_connection,
+                "shell": in_shell,
             },
             warm_up=5,
         )
 
 
 @asynccontextmanager
-async def _control_master(destination: list[str]) -> AsyncIterator[list[str]]:
+async def _control_master(login: dict[str, Any]) -> AsyncIterator[list[str]]:
     """Keep a connection with OpenSSH's own client; gives the command line that uses it."""
+    (key_file,) = login["client_keys"]
+    destination = ["-p", str(login["port"]), "-i", key_file, f"{login['username']}@{login['host']}"]
     with tempfile.TemporaryDirectory() as folder:
         options = ["-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-q"]
         ssh = ["ssh", *options, "-o", f"ControlPath={folder}/master", *destination]

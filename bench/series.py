@@ -1,5 +1,6 @@
 """Samples with a name, and the table that compares them."""
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,14 +10,14 @@ from dataclasses import dataclass
 class Comparison:
     """How dsi's samples relate to those of a floor taken in turn with them; all in seconds.
 
-    `goal` is the ratio of the medians that dsi wants to stay at or below.
+    `goal` is the ratio of the medians that dsi wants to stay at or below; without one they are only shown.
     """
 
     what: str
     floor: str
     dsi_s: Sequence[float]
     floor_s: Sequence[float]
-    goal: float
+    goal: float = math.inf
 
     @property
     def ratio(self) -> float:
@@ -29,7 +30,7 @@ class Comparison:
         return self.ratio <= self.goal
 
 
-HEAD = ("what", "compared with", "n", "dsi p50", "p90", "floor p50", "p90", "ratio", "goal", "")
+HEAD = ("what", "compared with", "n", "dsi p50", "p99", "floor p50", "p99", "ratio", "goal", "")
 
 
 def table(comparisons: Sequence[Comparison]) -> str:
@@ -52,17 +53,25 @@ def _row(comparison: Comparison) -> tuple[str, ...]:
         comparison.what,
         comparison.floor,
         str(len(comparison.dsi_s)),
-        *(_milliseconds(value) for samples in (comparison.dsi_s, comparison.floor_s) for value in _p50_p90(samples)),
-        f"{comparison.ratio:.2f}",
-        f"{comparison.goal:.2f}",
-        "met" if comparison.met else "MISSED",
+        *(_milliseconds(value) for samples in (comparison.dsi_s, comparison.floor_s) for value in _p50_p99(samples)),
+        _ratio(comparison.ratio),
+        *(
+            ("", "")
+            if comparison.goal == math.inf
+            else (_ratio(comparison.goal), "met" if comparison.met else "MISSED")
+        ),
     )
 
 
-def _p50_p90(samples: Sequence[float]) -> tuple[float, float]:
+def _ratio(value: float) -> str:
+    return f"{value:.{2 if value > 0.1 else 3}f}"
+
+
+def _p50_p99(samples: Sequence[float]) -> tuple[float, float]:
+    """Give both; of fewer than 100 samples the largest stands for the second."""
     ordered = sorted(samples)
-    return statistics.median(ordered), ordered[min(len(ordered) * 9 // 10, len(ordered) - 1)]
+    return statistics.median(ordered), ordered[len(ordered) * 99 // 100]
 
 
 def _milliseconds(value_s: float) -> str:
-    return f"{value_s * 1000:.{1 if value_s < 1 else 0}f} ms"
+    return f"{value_s * 1000:.{3 if value_s < 0.001 else 1 if value_s < 1 else 0}f} ms"
