@@ -1,10 +1,12 @@
-"""What must hold of the decoder (dsi.wire) for any bytes whatever. No fuzzer is needed to ask it of some of them."""
+"""What must hold of dsi.wire for any bytes whatever. No fuzzer is needed to ask it of some of them."""
 
+import json
 import sys
 
 from tests.unit.test_wire_splits import model, plain
 
-from dsi.wire import Decoder, Malformed, Message, Request
+from dsi.errors import InvalidCommand
+from dsi.wire import Code, Decoder, Envelope, Malformed, Message, Outcome, Request, encode_reply, open_envelope, read_id
 
 LIMITS = (3, 24, 1 << 20)
 """Of a line, in bytes: one that hardly anything fits in, one that some lines do, and the real one."""
@@ -28,6 +30,8 @@ def check(data: bytes) -> None:
         ]
         for size in PIECES:
             assert repr(decode(data, limit, size)) == repr(whole), f"in pieces of {size} bytes, limit {limit}"
+        for message in whole:
+            check_answer(message)
 
 
 def decode(data: bytes, limit: int, size: int) -> list[Message]:
@@ -45,3 +49,20 @@ def decode(data: bytes, limit: int, size: int) -> list[Message]:
 def held_bytes(decoder: Decoder) -> int:
     """Give the memory of all that the decoder holds."""
     return sum(sys.getsizeof(value) for value in vars(decoder).values())
+
+
+def check_answer(message: Message) -> None:
+    """Fail if the message has no answer that is one line of JSON, with the id that it came with."""
+    id_, said = None, ""
+    if isinstance(message, Malformed):
+        said = message.message
+    else:
+        try:
+            id_ = read_id(message.value)
+            assert isinstance(open_envelope(message.value), Envelope)
+        except InvalidCommand as problem:
+            said = problem.message
+    line = encode_reply(Outcome(code=Code.EXECUTION_ERROR, message=said), id_)
+    assert line.isascii()
+    assert line.index(b"\n") == len(line) - 1
+    assert json.loads(line).get("id") == id_
