@@ -183,3 +183,38 @@ async def test_no_list_of_processes_shows_text_or_environment(ssh_hosts: StartHo
     with contextlib.suppress(asyncio.CancelledError):
         await running
     await nothing_is_left(host, server)
+
+
+async def test_one_that_is_ended_while_it_waits_for_a_shell_never_runs(ssh_hosts: StartHosts, connect: Connect) -> None:
+    (server,) = ssh_hosts(1)
+    host = await connect(server)
+    busy = [
+        asyncio.create_task(host.run(f"touch busy{n}; until [ -e over ]; do sleep 0.05; done", outlives_s=ORPHAN_S))
+        for n in range(8)
+    ]
+
+    async def all_busy() -> bool:
+        return len(list(server.home.glob("busy*"))) == len(busy)
+
+    await until(all_busy, "all shells are taken")
+    waiting = asyncio.create_task(host.run("touch ran", outlives_s=ORPHAN_S))
+    await asyncio.sleep(0.1)  # whether it waits can't be seen; if it did not yet, that's an end before it began too
+    waiting.cancel()
+    assert isinstance((await asyncio.gather(waiting, return_exceptions=True))[0], asyncio.CancelledError)
+    assert not any(task.done() for task in busy)
+    (server.home / "over").touch()
+    await asyncio.gather(*busy)
+    assert not (server.home / "ran").exists()
+    await nothing_is_left(host, server)
+
+
+async def test_ended_at_its_very_beginning_it_is_over(ssh_hosts: StartHosts, connect: Connect) -> None:
+    (server,) = ssh_hosts(1)
+    host = await connect(server)
+    chance = random.Random()
+    for _ in range(60):
+        running = asyncio.create_task(host.run("sleep 1000", outlives_s=ORPHAN_S))
+        await asyncio.sleep(chance.random() * 0.006)
+        running.cancel()
+        assert isinstance((await asyncio.gather(running, return_exceptions=True))[0], asyncio.CancelledError)
+    await nothing_is_left(host, server)

@@ -30,8 +30,14 @@ FOLDER: Final = ".dsi/run"
 ASK_AGAIN: Final = 20
 """How often in a row a follower may end (somebody ended it) without anything new."""
 
-Ask = Callable[[str, OnOutput], Coroutine[Any, Any, None]]
-"""Runs a script of ours in a kept shell, with what gets its output; cancelling it sends it SIGTERM."""
+Ask = Callable[[str, OnOutput, Callable[[], None]], Coroutine[Any, Any, None]]
+"""Runs a script of ours in a kept shell, with what gets its output, and what is called when there is a shell for it.
+
+Cancelling it sends it SIGTERM.
+"""
+
+ENDED: Final = 128 + 15
+"""The exit status of a command that was ended before it began: that of one that SIGTERM ended."""
 
 
 class Detached:
@@ -59,6 +65,7 @@ class Detached:
         self._output = output
         self._taken: dict[StreamName, int] = {"stdout": 0, "stderr": 0}
         self._met = False
+        self._may_have_begun = False
         self._ending = False
         self._asking: asyncio.Task[str] | None = None
         self._over = asyncio.Event()
@@ -84,6 +91,8 @@ class Detached:
         while idle < ASK_AGAIN:
             before = dict(self._taken)
             said = await self._ask_once()
+            if self._ending and not self._may_have_begun:
+                return ENDED
             match said.split():
                 case [exit_status, "all"]:
                     return int(exit_status)
@@ -131,8 +140,11 @@ class Detached:
             if rest:
                 await self._output.take(stream, rest)
 
-        await self._ask(self._call(mark), take)
+        await self._ask(self._call(mark), take, self._note_begin)
         return said.line()
+
+    def _note_begin(self) -> None:
+        self._may_have_begun = True
 
     def _call(self, mark: str) -> str:
         arguments = [

@@ -32,6 +32,10 @@ _dsi_follow() {
     _dsi_beat
     [[ -e $i.state ]] || _dsi_tell gone
   fi
+  if [[ $mine && $at_once ]]; then  # ended before it began: now it never will
+    echo "0 0 0 -"$'\n'"143 0 0" >>"$i.state"
+    _dsi_tell "143 all"
+  fi
   if [[ $mine ]]; then _dsi_supervise; else _dsi_follow_on; fi
 }
 _dsi_now() { IFS=' ' read -r up _ </proc/uptime && up=${up/./}; }  # hundredths of seconds

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,11 +157,11 @@ class SshHost(Host):
     def _detached(
         self, command: str, env: Mapping[str, str], output: Output, outlives_s: float, *, joined: bool
     ) -> Detached:
-        async def ask(script: str, take: OnOutput) -> None:
+        async def ask(script: str, take: OnOutput, on_begin: Callable[[], None]) -> None:
             asked = Command(script, is_ours=True)
             nudging = asyncio.create_task(self._machine.nudge(asked))
             try:
-                await self._run_ours(asked, on_output=take, what=command)
+                await self._run_ours(asked, on_output=take, what=command, on_begin=on_begin)
             finally:
                 nudging.cancel()
 
@@ -187,9 +187,18 @@ class SshHost(Host):
         """Run a script of our own that reads `stdin` (`whole_stdin`: to its end, else exactly as much as there is)."""
         return await self._run_ours(Command(script, stdin=stdin, whole_stdin=whole_stdin))
 
-    async def _run_ours(self, asked: Command, *, on_output: OnOutput | None = None, what: str | None = None) -> Result:
-        """Run a script of our own, which people know as `what`."""
+    async def _run_ours(
+        self,
+        asked: Command,
+        *,
+        on_output: OnOutput | None = None,
+        what: str | None = None,
+        on_begin: Callable[[], None] | None = None,
+    ) -> Result:
+        """Run a script of our own, which people know as `what`. `on_begin` is called when there is a shell for it."""
         async with self._place(tty=False) as (link, shell):
+            if on_begin is not None:
+                on_begin()
             output = Output(keep_bytes=KEEP_BYTES if on_output is None else 0, on_output=on_output)
             script = what or asked.text
             assert shell is not None
