@@ -14,13 +14,21 @@ FLUSH_S = 1.0
 """How long a client has to take its last replies once the test has ended. On a test's own network a reply takes
 milliseconds; a client that needs longer isn't reading."""
 
+PATIENCE_S = 60.0
+"""How long a client may take for one line, an output event of 64 KiB at most. One that reads at all needs no second for
+it; one that reads nothing holds one of the eight shells of an SSH host, for which other commands may wait."""
+
 
 class Outbox:
-    """Sends lines to one client. One that is gone is sent nothing more, and nobody waits for it."""
+    """Sends lines to one client. One that is gone is sent nothing more, and nobody waits for it.
 
-    def __init__(self, writer: Writer, log: structlog.stdlib.BoundLogger) -> None:
+    One that takes no line for `patience_s` is gone, too: what it had asked for goes on, and its connection is closed.
+    """
+
+    def __init__(self, writer: Writer, log: structlog.stdlib.BoundLogger, *, patience_s: float = PATIENCE_S) -> None:
         self._writer = writer
         self._log = log
+        self._patience_s = patience_s
         self._turn = asyncio.Lock()
         self._limits: set[asyncio.Timeout] = set()
         self._hurried = False
@@ -28,7 +36,7 @@ class Outbox:
 
     async def send(self, line: bytes) -> None:
         """Send one line; returns when there is room for the next. Senders take turns: each queues one line at most."""
-        limit = asyncio.timeout(FLUSH_S if self._hurried else None)
+        limit = asyncio.timeout(FLUSH_S if self._hurried else self._patience_s)
         try:
             async with limit:
                 self._limits.add(limit)
@@ -36,8 +44,13 @@ class Outbox:
                     if not self.is_gone:
                         self._writer.write(line)
                         await self._writer.drain()
+        except TimeoutError:
+            if limit.expired():
+                self._log.warning("a dsisocket client reads nothing, and is disconnected")
+            self.give_up("reads nothing")
+            self._writer.close()
         except GONE as problem:
-            self.give_up(str(problem) or "takes no replies")
+            self.give_up(str(problem))
         finally:
             self._limits.discard(limit)
 
