@@ -1,13 +1,13 @@
 """MongoDB clusters: what is in `mongodb_setup`, on hosts.
 
 `Deployment` is all that the stages and commands need; `meta` says what clients need to know. One file per noun, from
-the outside in: `deployment`, `cluster` (`standalone`, `replica_set`, `sharded_cluster`), `node`, `process`; `topology`
-(which makes `plan`s), `mongod_config`, `old_options` and `meta` are pure; `install` and `archive` bring the binaries;
-`preflight` looks before anything is started; `client` asks servers, as `access` says; `credentials` are the work
-directory's, `users` has them made in clusters; `tls` knows what clients need for TLS, `certificate` looks at a
-server's, `tls_material` makes some; `folders` cleans, as `cleaning` says; `selection` says which nodes are meant,
-`rolling` restarts them one by one; `watch` notices that one goes down; `roles` says what each
-is; `validation` sees whether the data are whole.
+the outside in: `deployment` (which `assembly` puts together, and `records` remembers), `cluster` (`standalone`,
+`replica_set`, `sharded_cluster`), `node`, `process`; `topology` (which makes `plan`s), `mongod_config`, `old_options`
+and `meta` are pure; `install` and `archive` bring the binaries; `preflight` looks before anything is started; `client`
+asks servers, as `access` says; `credentials` are the work directory's, `users` has them made in clusters; `tls` knows
+what clients need for TLS, `certificate` looks at a server's, `tls_material` makes some; `folders` cleans, as
+`cleaning` says; `selection` says which nodes are meant, `rolling` restarts them one by one; `watch` notices that one
+goes down; `roles` says what each is; `validation` sees whether the data are whole.
 """
 
 from dsi.systems.mongodb.credentials import Secrets, User, user

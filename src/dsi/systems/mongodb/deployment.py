@@ -1,43 +1,34 @@
 """All clusters of a topology on their hosts: installed, started, restarted, stopped, and found again by a later dsi."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import structlog
 
 from dsi.clock import SYSTEM
 from dsi.config import models
-from dsi.errors import ConfigError, DsiError, InvalidCommand, Preflight, raise_together
+from dsi.errors import ConfigError, DsiError, InvalidCommand, raise_together
 from dsi.hosts.base import Host
 from dsi.state import State
-from dsi.systems.mongodb import credentials, mongod_config, preflight, selection, validation
-from dsi.systems.mongodb.access import Access
+from dsi.systems.mongodb import preflight, selection, validation
+from dsi.systems.mongodb.assembly import Assembly, HostOf
 from dsi.systems.mongodb.cleaning import Cleaning
 from dsi.systems.mongodb.cluster import Cluster
 from dsi.systems.mongodb.install import Destination, Installer, embedded_mongod
 from dsi.systems.mongodb.meta import node_url
-from dsi.systems.mongodb.node import MemberState, Node, Rules, state_of
-from dsi.systems.mongodb.plan import NodePlan
-from dsi.systems.mongodb.replica_set import ReplicaSet
+from dsi.systems.mongodb.node import MemberState, Node, state_of
+from dsi.systems.mongodb.records import Records
 from dsi.systems.mongodb.rolling import roll
-from dsi.systems.mongodb.sharded_cluster import ShardedCluster
-from dsi.systems.mongodb.standalone import Standalone
-from dsi.systems.mongodb.tls import client_tls, member_tls
 from dsi.systems.mongodb.topology import Topology
 from dsi.systems.mongodb.users import make_user
 from dsi.systems.mongodb.waiting import failures, side_by_side
 
 log = structlog.get_logger()
 
-HostOf = Callable[[models.Node], Host]
-
 RestartMode = Literal["clean", "crash", "rolling"]
-
-_RECORD = "nodes"
-"""The name under which the state keeps which nodes were started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,16 +71,13 @@ class Deployment:
         self.topology = Topology(setup)
         self.topology.insist()
         self._setup = setup
-        self._host_of = host_of
         self._workload_clients = tuple(workload_clients)
-        self._state = state
-        self._embedded = embedded
-        self._rules = Rules(setup.timeouts, setup.shutdown_options, tuple(prefix))
-        self._secrets = credentials.make(state) if setup.authentication.enabled else credentials.kept(state)
-        self._user = credentials.user(setup.authentication, self._secrets)
-        self.nodes = tuple(self._node(plan) for plan in self.topology.nodes)
-        self.clusters = tuple(self._clusters())
-        self._strays: list[Node] = []
+        self._installer = Installer(state, embedded)
+        assembly = Assembly(setup, host_of, state, prefix)
+        self._user = assembly.user
+        self.nodes = tuple(assembly.node(plan) for plan in self.topology.nodes)
+        self.clusters = tuple(assembly.clusters(self.topology.clusters, self.nodes))
+        self._records = Records(state, assembly, self.nodes)
         preflight.refuse_shared_paths(self.nodes)
 
     async def __aenter__(self) -> Self:
@@ -104,7 +92,7 @@ class Deployment:
 
     async def close(self) -> None:
         """Close the connections. The nodes go on."""
-        await side_by_side(node.close() for node in self._everything())
+        await side_by_side(node.close() for node in self._records.nodes)
 
     # --- what there is --------------------------------------------------------------------------------------
 
@@ -166,13 +154,12 @@ class Deployment:
         """
         await preflight.insist_on_folders(self.nodes)
         await preflight.insist_on_prefix(self.nodes)
-        installer = Installer(self._state, self._embedded)
         nodes = [
             Destination(node.host, node.plan.mongo_dir, node.plan.archive, (node.plan.program,)) for node in self.nodes
         ]
         archive = self._setup.mongodb_binary_archive or None
         clients = [Destination(host, self._setup.mongo_dir, archive) for host in self._workload_clients]
-        await installer.install([*nodes, *clients])
+        await self._installer.install([*nodes, *clients])
         refused = [
             problem for found in await side_by_side(node.refused_options() for node in self.nodes) for problem in found
         ]
@@ -242,15 +229,13 @@ class Deployment:
             reached.append(node)
 
         try:
-            failed = await failures(look(node) for node in self._everything())
+            failed = await failures(look(node) for node in self._records.nodes)
             failed += await failures(cluster.before_stop(reached) for cluster in self.clusters)
             failed += await _stop(reached)
         finally:
-            self._remember()
+            self._records.write()
         raise_together(failed)
-        for stray in self._strays:
-            await stray.close()
-        self._strays.clear()
+        await self._records.dismiss_strays()
 
     async def attach(self) -> list[str]:
         """Find the nodes that an earlier dsi has started; give the names of those that no longer run (logged too).
@@ -258,12 +243,7 @@ class Deployment:
         Raises:
             HostError: a host can't be reached.
         """
-        records: dict[str, Any] = self._state.read(_RECORD) or {}
-        found = [(name, record, self._known(name, record)) for name, record in records.items()]
-        here = [(name, record, node) for name, record, node in found if node is not None]
-        running = await side_by_side(node.attach(record, self._access_of(record)) for _, record, node in here)
-        lost = [name for name, _, node in found if node is None]
-        lost += [name for (name, _, _), runs in zip(here, running, strict=True) if not runs]
+        lost = await self._records.find()
         for name in lost:
             log.warning("a node that was started earlier does not run any more", node=name)
         return lost
@@ -317,79 +297,16 @@ class Deployment:
     async def _start_nodes(self, nodes: Sequence[Node], cleaning: Cleaning) -> None:
         for node in nodes:
             node.starting = True
-        self._remember()
+        self._records.write()
         try:
             await side_by_side(self._start_node(node, cleaning) for node in nodes)
         finally:
-            self._remember()
+            self._records.write()
 
     async def _start_node(self, node: Node, cleaning: Cleaning) -> None:
         logs, db_dir = cleaning.of(node)
         await node.prepare(clean_logs=logs, clean_db_dir=db_dir)
         await node.start()
-
-    # --- what is remembered ---------------------------------------------------------------------------------
-
-    def _remember(self) -> None:
-        """Keep which nodes run, or are about to: whoever comes after us, also after a crash, can find and end them."""
-        kept = [node for node in self._everything() if node.process is not None or node.starting]
-        records = {node.name: node.record() for node in kept}
-        if records:
-            self._state.write(_RECORD, records)
-        else:
-            self._state.forget(_RECORD)
-
-    def _known(self, name: str, record: Mapping[str, Any]) -> Node | None:
-        """Give the node that a record is about. One that the topology no longer has is made from the record."""
-        model = models.Node(**record["plan"])
-        plan = NodePlan(
-            name=name, id=model.id, role=record.get("role", "mongod"), model=model, path="", mongo_dir="", archive=None,
-            replica_set=record["replica_set"],
-        )  # fmt: skip
-        for node in self.nodes:
-            if (node.plan.machine, node.plan.port) == (plan.machine, plan.port):
-                return node
-        try:
-            stray = self._node(plan)
-        except Preflight as problem:
-            log.warning(
-                "the host of a node that was started earlier is no longer there", node=name, reason=str(problem)
-            )
-            return None
-        self._strays.append(stray)
-        return stray
-
-    # --- how it is put together -----------------------------------------------------------------------------
-
-    def _node(self, plan: NodePlan) -> Node:
-        host = self._host_of(plan.model)
-        shares_machine = host.is_local and plan.address.startswith("127.") and plan.address != "127.0.0.1"
-        access = self._access(plan.model.config_file)
-        local_address = plan.address if shares_machine else None
-        return Node(plan, host, self._rules, access=access, local_address=local_address)
-
-    def _access(self, config: Mapping[str, Any]) -> Access:
-        folder = self._state.work_directory
-        if self._user and mongod_config.is_x509(config):
-            return Access(tls=member_tls(config, self._setup.client_tls), folder=folder)
-        key = self._secrets.key if self._user and self._secrets else None
-        return Access(key=key, tls=client_tls(config, self._setup.client_tls), folder=folder)
-
-    def _access_of(self, record: Mapping[str, Any]) -> Access:
-        key = self._secrets.key if self._secrets else None
-        return Access.of_record(record, key=key, folder=self._state.work_directory)
-
-    def _clusters(self) -> Iterable[Cluster]:
-        by_name = {node.name: node for node in self.nodes}
-        for plan in self.topology.clusters:
-            nodes = [by_name[node.name] for node in plan.nodes]
-            if plan.is_sharded:
-                yield ShardedCluster(plan, nodes)
-            else:
-                yield ReplicaSet(plan, nodes) if plan.replica_set else Standalone(plan, nodes[0])
-
-    def _everything(self) -> list[Node]:
-        return [*self.nodes, *self._strays]
 
 
 async def _stop(nodes: Sequence[Node]) -> list[DsiError]:

@@ -3,7 +3,7 @@
 import asyncio
 import posixpath
 import shlex
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -335,24 +335,17 @@ class Node:
 
     # --- being found again ----------------------------------------------------------------------------------
 
-    def record(self) -> dict[str, Any]:
-        """Give what is kept of this node between two dsi processes."""
-        running = self.process and {"pid": self.process.pid, "start": self.process.start}
-        plan = self.plan.model.model_dump(include={"id", "public_ip", "private_ip", "config_file"})
-        asked_with = self._client.access if self.process else self._access
-        return {
-            "plan": plan,
-            "role": self.plan.role,
-            "host": self.host.name,
-            "replica_set": self.plan.replica_set,
-            **asked_with.record(),
-            "process": running,
-        }
+    @property
+    def access(self) -> Access:
+        """How it is asked: as its process was started, or, where none runs, as the next one is to be."""
+        return self._client.access if self.process else self._access
 
-    async def attach(self, record: Mapping[str, Any], access: Access) -> bool:
-        """Find the process that an earlier dsi has started; give whether it still runs. `access`: how it is asked."""
+    async def attach(self, known: Process | None, access: Access) -> bool:
+        """Find the process that an earlier dsi has started; give whether it still runs.
+
+        `known` None: its start was cut short. `access`: how it is asked.
+        """
         await self._ask_with(access)
-        known = Process(**record["process"]) if record["process"] else None
         self.process = await process.find(self.host, self.files, known)
         return self.process is not None
 
