@@ -6,7 +6,7 @@ the outside in: `deployment` (which `assembly` puts together, and `records` reme
 and `meta` are pure; `install` and `archive` bring the binaries; `preflight` looks before anything is started; `client`
 asks servers, as `access` says; `credentials` are the work directory's, `users` has them made in clusters; `tls` knows
 what clients need for TLS, `certificate` looks at a server's, `tls_material` makes some; `folders` cleans, as
-`cleaning` says; `selection` says which nodes are meant, `rolling` restarts them one by one; `watch` notices that one
+`beginning` says; `selection` says which nodes are meant, `rolling` restarts them one by one; `watch` notices that one
 goes down; `roles` says what each is; `validation` sees whether the data are whole.
 """
 

@@ -15,7 +15,7 @@ from dsi.hosts.base import Host
 from dsi.state import State
 from dsi.systems.mongodb import preflight, selection, validation
 from dsi.systems.mongodb.assembly import Assembly, HostOf
-from dsi.systems.mongodb.cleaning import Cleaning
+from dsi.systems.mongodb.beginning import Beginning
 from dsi.systems.mongodb.cluster import Cluster
 from dsi.systems.mongodb.install import Destination, Installer, embedded_mongod
 from dsi.systems.mongodb.meta import node_url
@@ -176,7 +176,7 @@ class Deployment:
         """
         await self.stop()
         await side_by_side(
-            self._start(cluster, cluster.nodes, Cleaning.first(self._setup)) for cluster in self.clusters
+            self._start(cluster, cluster.nodes, Beginning.first(self._setup)) for cluster in self.clusters
         )
 
     async def restart(
@@ -205,9 +205,9 @@ class Deployment:
         began_s = SYSTEM.monotonic_s()
         chosen = await selection.choose(nodes, self.topology, self.clusters)
         touched = [cluster for cluster in self.clusters if any(node.name in chosen for node in cluster.nodes)]
-        cleaning = Cleaning(logs=clean_logs, db_dir=clean_db_dir, form=clean_db_dir)
+        beginning = Beginning.again(clean_logs=clean_logs, clean_db_dir=clean_db_dir)
         refused = await side_by_side(
-            self._restart(cluster, [node for node in cluster.nodes if node.name in chosen], cleaning, mode)
+            self._restart(cluster, [node for node in cluster.nodes if node.name in chosen], beginning, mode)
             for cluster in touched
         )
         return RestartReport(
@@ -250,41 +250,41 @@ class Deployment:
 
     # --- one cluster of it ----------------------------------------------------------------------------------
 
-    async def _restart(self, cluster: Cluster, nodes: Sequence[Node], cleaning: Cleaning, mode: RestartMode) -> float:
+    async def _restart(self, cluster: Cluster, nodes: Sequence[Node], beginning: Beginning, mode: RestartMode) -> float:
         """Restart some nodes of one cluster; give for how long it refused writes."""
         await side_by_side(node.look() for node in cluster.nodes)
         if mode == "rolling":
-            return await roll(cluster, nodes, lambda node: self._restart_together(cluster, [node], cleaning, "clean"))
+            return await roll(cluster, nodes, lambda node: self._restart_together(cluster, [node], beginning, "clean"))
         before = await cluster.term()
         asked_s = SYSTEM.monotonic_s()
-        await self._restart_together(cluster, nodes, cleaning, mode)
+        await self._restart_together(cluster, nodes, beginning, mode)
         whole_s = SYSTEM.monotonic_s()
         # A set that is made anew begins with the same term again.
-        went_on = not cleaning.form and before is not None and before == await cluster.term()
+        went_on = not beginning.forms and before is not None and before == await cluster.term()
         return 0.0 if went_on else whole_s - asked_s
 
     async def _restart_together(
-        self, cluster: Cluster, nodes: Sequence[Node], cleaning: Cleaning, mode: RestartMode
+        self, cluster: Cluster, nodes: Sequence[Node], beginning: Beginning, mode: RestartMode
     ) -> float:
         if mode == "crash":
             await side_by_side(node.crash() for node in nodes)
         else:
             await cluster.before_stop(nodes)
             raise_together(await _stop(nodes))
-        return await self._start(cluster, nodes, cleaning)
+        return await self._start(cluster, nodes, beginning)
 
-    async def _start(self, cluster: Cluster, nodes: Sequence[Node], cleaning: Cleaning) -> float:
+    async def _start(self, cluster: Cluster, nodes: Sequence[Node], beginning: Beginning) -> float:
         """Start some nodes; give for how long the elections that this took have refused writes, in seconds."""
         elected_s = 0.0
         for parts in cluster.start_order:
             theirs = [(part, [node for node in nodes if node in part.nodes]) for part in parts]
-            in_parts = await side_by_side(self._start(part, some, cleaning) for part, some in theirs if some)
+            in_parts = await side_by_side(self._start(part, some, beginning) for part, some in theirs if some)
             elected_s += max(in_parts, default=0.0)
         if not cluster.start_order:
-            await self._start_nodes(nodes, cleaning)
+            await self._start_nodes(nodes, beginning)
         within_s = self._setup.timeouts.start_ms / 1000
-        if cleaning.form:
-            await self._form(cluster, emptied=cleaning.empties(nodes), within_s=within_s)
+        if beginning.forms:
+            await self._form(cluster, emptied=beginning.empties(nodes), within_s=within_s)
         return elected_s + await cluster.become_whole(nodes, within_s=within_s)
 
     async def _form(self, cluster: Cluster, *, emptied: bool, within_s: float) -> None:
@@ -294,18 +294,17 @@ class Deployment:
             await make_user(cluster.nodes, self._user)
         await cluster.complete()
 
-    async def _start_nodes(self, nodes: Sequence[Node], cleaning: Cleaning) -> None:
+    async def _start_nodes(self, nodes: Sequence[Node], beginning: Beginning) -> None:
         for node in nodes:
             node.starting = True
         self._records.write()
         try:
-            await side_by_side(self._start_node(node, cleaning) for node in nodes)
+            await side_by_side(self._start_node(node, beginning) for node in nodes)
         finally:
             self._records.write()
 
-    async def _start_node(self, node: Node, cleaning: Cleaning) -> None:
-        logs, db_dir = cleaning.of(node)
-        await node.prepare(clean_logs=logs, clean_db_dir=db_dir)
+    async def _start_node(self, node: Node, beginning: Beginning) -> None:
+        await beginning.prepare(node)
         await node.start()
 
 
