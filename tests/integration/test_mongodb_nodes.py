@@ -78,7 +78,7 @@ async def test_a_node_may_have_a_journal_dir_of_its_own_or_none(bed: Bed) -> Non
         bed.node(1, id="third", use_journal_mnt=False, config=elsewhere()),
     ]
     deployment = await bed.deployment({"cluster_type": "replset", "mongod": nodes}, journal_dir="all")
-    assert [node.journal for node in deployment.nodes] == ["own/mongod.27017", "all/mongod.27017", None]
+    assert [node.layout.journal for node in deployment.nodes] == ["own/mongod.27017", "all/mongod.27017", None]
 
 
 async def test_two_local_hosts_never_share_a_journal(bed: Bed, tmp_path: Path) -> None:

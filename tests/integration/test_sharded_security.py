@@ -86,7 +86,7 @@ async def test_the_fake_mongos_is_as_strict_as_a_real_one(bed: Bed) -> None:
                 await nobody.admin.command(command)
             assert refused.value.code == 13
     router, host = node(deployment, "router"), bed.hosts[bed.addresses[4]]
-    assert router.config["security"] == {"keyFile": ".dsi/mongod.27017.key"}
+    assert router.layout.config["security"] == {"keyFile": ".dsi/mongod.27017.key"}
 
     await router.stop()
     await host.write_file(".dsi/mongod.27017.key", b"another key", mode=0o600)

@@ -221,7 +221,7 @@ async def test_each_old_spelling_starts_a_server_that_understands_it(bed: Bed, n
     (node,) = deployment.nodes
     parsed = (await node.ask("getCmdLineOpts"))["parsed"]["net"]
     assert "ssl" not in parsed
-    assert parsed["tls"] == node.config["net"]["tls"]
+    assert parsed["tls"] == node.layout.config["net"]["tls"]
     assert parsed["tls"]["mode"] in {"requireTLS", "preferTLS", "allowTLS"}
     assert parsed["tls"]["certificateKeyFile"] == "tls/server.pem"
 

@@ -1,13 +1,20 @@
 """MongoDB clusters: what is in `mongodb_setup`, on hosts.
 
 `Deployment` is all that the stages and commands need; `meta` says what clients need to know. One file per noun, from
-the outside in: `deployment` (which `assembly` puts together, and `records` remembers), `cluster` (`standalone`,
-`replica_set`, `sharded_cluster`), `node`, `process`; `topology` (which makes `plan`s), `mongod_config`, `old_options`
-and `meta` are pure; `install` and `archive` bring the binaries; `preflight` looks before anything is started; `client`
-asks servers, as `access` says; `credentials` are the work directory's, `users` has them made in clusters; `tls` knows
-what clients need for TLS, `certificate` looks at a server's, `tls_material` makes some; `folders` cleans, as
-`beginning` says; `selection` says which nodes are meant, `rolling` restarts them one by one; `watch` notices that one
-goes down; `roles` says what each is; `validation` sees whether the data are whole.
+the outside in:
+
+- What the user wants, pure: `topology` makes `plan`s; `layout` is what follows from one on its host, `mongod_config`
+  and `old_options` what its configuration file says; `meta`.
+- All clusters: `deployment` installs, starts, restarts and stops them. `assembly` puts them together, `records`
+  remembers them for a later dsi, `beginning` says how a start begins, `preflight` looks before anything is started.
+- One cluster: `cluster` is what each can do, whether `standalone`, `replica_set` or `sharded_cluster`. `selection` says
+  which nodes are meant, `rolling` restarts them one by one, `roles` says what each is now, `users` makes the user.
+- One node: `node` is its life, `process` its process, `client` the way to ask it, as `access` says; `folders` makes and
+  cleans its folders, `log` has what it wrote, `failed_start` why it did not start, `ends` which of its ends are meant.
+- The binaries: `install` and `archive` bring them, `program` is one of them.
+- Secrets: `credentials` are the work directory's; `tls` knows what clients need for TLS, `certificate` looks at a
+  server's, `tls_material` makes some.
+- While tests run: `watch` notices that a node goes down, `validation` sees whether the data are whole.
 """
 
 from dsi.systems.mongodb.credentials import Secrets, User, user

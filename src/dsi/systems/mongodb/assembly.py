@@ -9,7 +9,8 @@ from dsi.state import State
 from dsi.systems.mongodb import credentials, mongod_config
 from dsi.systems.mongodb.access import Access
 from dsi.systems.mongodb.cluster import Cluster
-from dsi.systems.mongodb.node import Node, Rules
+from dsi.systems.mongodb.layout import Layout
+from dsi.systems.mongodb.node import Limits, Node
 from dsi.systems.mongodb.plan import ClusterPlan, NodePlan
 from dsi.systems.mongodb.replica_set import ReplicaSet
 from dsi.systems.mongodb.sharded_cluster import ShardedCluster
@@ -31,7 +32,8 @@ class Assembly:
         self._setup = setup
         self._host_of = host_of
         self._folder = state.work_directory
-        self._rules = Rules(setup.timeouts, setup.shutdown_options, tuple(prefix))
+        self._limits = Limits(setup.timeouts, setup.shutdown_options)
+        self._prefix = tuple(prefix)
         self._secrets = credentials.make(state) if setup.authentication.enabled else credentials.kept(state)
         self.user = credentials.user(setup.authentication, self._secrets)
 
@@ -43,8 +45,14 @@ class Assembly:
         """
         host = self._host_of(plan.model)
         shares_machine = host.is_local and plan.address.startswith("127.") and plan.address != "127.0.0.1"
-        local_address = plan.address if shares_machine else None
-        return Node(plan, host, self._rules, access=self._access(plan.model.config_file), local_address=local_address)
+        access = self._access(plan.model.config_file)
+        layout = Layout.of(
+            plan,
+            prefix=self._prefix,
+            local_address=plan.address if shares_machine else None,
+            has_key=access.key is not None,
+        )
+        return Node(plan, host, layout, self._limits, access=access)
 
     def clusters(self, plans: Sequence[ClusterPlan], nodes: Sequence[Node]) -> Iterator[Cluster]:
         """Make the clusters that these nodes are in."""

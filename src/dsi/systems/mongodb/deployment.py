@@ -10,7 +10,7 @@ import structlog
 
 from dsi.clock import SYSTEM
 from dsi.config import models
-from dsi.errors import ConfigError, DsiError, InvalidCommand, raise_together
+from dsi.errors import DsiError, InvalidCommand, raise_together
 from dsi.hosts.base import Host
 from dsi.state import State
 from dsi.systems.mongodb import preflight, selection, validation
@@ -19,8 +19,9 @@ from dsi.systems.mongodb.beginning import Beginning
 from dsi.systems.mongodb.cluster import Cluster
 from dsi.systems.mongodb.install import Destination, Installer, embedded_mongod
 from dsi.systems.mongodb.meta import node_url
-from dsi.systems.mongodb.node import MemberState, Node, state_of
+from dsi.systems.mongodb.node import Node
 from dsi.systems.mongodb.records import Records
+from dsi.systems.mongodb.roles import MemberState, states
 from dsi.systems.mongodb.rolling import roll
 from dsi.systems.mongodb.topology import Topology
 from dsi.systems.mongodb.users import make_user
@@ -118,8 +119,7 @@ class Deployment:
     async def status(self) -> dict[str, MemberState]:
         """Ask every node what it is; by its name."""
         await side_by_side(node.look() for node in self.nodes)
-        hellos = await side_by_side(node.hello() for node in self.nodes)
-        return {node.name: state_of(hello) for node, hello in zip(self.nodes, hellos, strict=True)}
+        return dict(zip((node.name for node in self.nodes), await states(self.nodes), strict=True))
 
     async def expect_down(self, names: Sequence[str]) -> None:
         """Note that these nodes (as the `nodes` of `restart`) are meant to go down: it is no loss then.
@@ -160,11 +160,7 @@ class Deployment:
         archive = self._setup.mongodb_binary_archive or None
         clients = [Destination(host, self._setup.mongo_dir, archive) for host in self._workload_clients]
         await self._installer.install([*nodes, *clients])
-        refused = [
-            problem for found in await side_by_side(node.refused_options() for node in self.nodes) for problem in found
-        ]
-        if refused:
-            raise ConfigError(refused)
+        await preflight.insist_on_options(self.nodes)
 
     async def start(self) -> None:
         """Start all clusters, and return when they are whole. What an earlier dsi has started is stopped first.

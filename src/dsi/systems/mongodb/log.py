@@ -1,10 +1,14 @@
-"""What a server wrote to its log, for people. Pure."""
+"""What a server wrote to its log, for people."""
 
 import json
 from collections.abc import Sequence
 from typing import Any
 
-SEARCHED_LINES = 200
+from dsi.hosts.base import Host
+from dsi.systems.mongodb import folders
+from dsi.systems.mongodb.layout import Layout
+
+_SEARCHED_LINES = 200
 """How far back errors are looked for: a server that gives up writes some sixty lines about how it ends."""
 
 _SHOWN_LINES = 10
@@ -12,8 +16,20 @@ _BAD = {"E", "F"}
 _START = "SERVER RESTARTED"
 
 
+async def tail(host: Host, layout: Layout) -> list[str]:
+    """Give the lines that tell most of a server's log, and of what it said before it had one; ten at most.
+
+    Raises:
+        HostError: the host can't be reached.
+    """
+    files = layout.files
+    said = await folders.tail(host, files.out, lines=_SEARCHED_LINES)
+    logged = await folders.tail(host, layout.log_path, lines=_SEARCHED_LINES, written_since=files.pid)
+    return telling(logged, said)
+
+
 def telling(logged: Sequence[str], said: Sequence[str] = ()) -> list[str]:
-    """Choose what tells most: the last lines since the last start, and errors before them; ten at most, readable.
+    """Choose what tells most: the last lines since the last start, and errors before them; ten at most, readable. Pure.
 
     `said` is what the server wrote to its standard output, before it had a log or because it could not log. What is in
     plain words there is an error, too.

@@ -1,10 +1,10 @@
-"""What hosts must have before a node is started: paths of its own, and the program that is put before it."""
+"""What is looked at before a node is started: paths of its own, its options, the program that is put before it."""
 
 import posixpath
 import shlex
 from collections.abc import Iterator, Sequence
 
-from dsi.errors import CommandFailed, Preflight
+from dsi.errors import CommandFailed, ConfigError, Preflight
 from dsi.systems.mongodb import mongod_config
 from dsi.systems.mongodb.node import Node
 from dsi.systems.mongodb.waiting import side_by_side
@@ -59,13 +59,28 @@ def _absolute_paths(node: Node) -> Iterator[tuple[str, str, str]]:
     """Yield option, path and what to write instead, where the host is a local one."""
     if not node.host.is_local:
         return
-    for option, path in mongod_config.own_paths(node.config).items():
+    for option, path in mongod_config.own_paths(node.layout.config).items():
         if path.startswith("/"):
             relative = "a path that is relative to the home folder, as data/dbs"
             yield option, path, f"in overrides.yml, give mongodb_setup.mongod_config_file.{option} {relative}"
-    if node.journal and node.journal.startswith("/"):
+    journal = node.layout.journal
+    if journal and journal.startswith("/"):
         own = f", and override {node.plan.path}.journal_dir" if node.plan.model.journal_dir else ""
-        yield "journal_dir", node.journal, f"in overrides.yml, write mongodb_setup: {{journal_dir: data/journal}}{own}"
+        yield "journal_dir", journal, f"in overrides.yml, write mongodb_setup: {{journal_dir: data/journal}}{own}"
+
+
+async def insist_on_options(nodes: Sequence[Node]) -> None:
+    """See that the nodes' servers, which were installed, take their options.
+
+    Raises:
+        ConfigError: a server's version refuses what its configuration says; all such options at once.
+    """
+    refused = await side_by_side(
+        node.program.refused(node.layout.config, path=f"{node.plan.path}.config_file") for node in nodes
+    )
+    problems = [problem for found in refused for problem in found]
+    if problems:
+        raise ConfigError(problems)
 
 
 async def insist_on_prefix(nodes: Sequence[Node]) -> None:
@@ -74,17 +89,18 @@ async def insist_on_prefix(nodes: Sequence[Node]) -> None:
     Raises:
         Preflight: it doesn't; with what it said, and the override to write.
     """
-    hosts = {node.host.name: node for node in nodes if node.prefix}
+    hosts = {node.host.name: node for node in nodes if node.layout.prefix}
     await side_by_side(_insist_on_prefix(node) for node in hosts.values())
 
 
 async def _insist_on_prefix(node: Node) -> None:
+    prefix = shlex.join(node.layout.prefix)
     try:
-        await node.host.run(f"set -- {shlex.join(node.prefix)}\n{_TRY_PREFIX}")
+        await node.host.run(f"set -- {prefix}\n{_TRY_PREFIX}")
     except CommandFailed as problem:
         said = problem.results[0].stderr.strip() or f"exit status {problem.results[0].exit_status}"
         raise Preflight(
-            f"{node.host.name}: infrastructure_provisioning.numactl_prefix ({shlex.join(node.prefix)}) does not run on "
+            f"{node.host.name}: infrastructure_provisioning.numactl_prefix ({prefix}) does not run on "
             f"this host: {said}; install it there, or do without: in overrides.yml, write "
             'infrastructure_provisioning: {numactl_prefix: ""} (for a list, one "" for each of its elements)'
         ) from problem

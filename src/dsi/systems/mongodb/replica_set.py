@@ -14,8 +14,9 @@ from pymongo.errors import OperationFailure, PyMongoError
 from dsi.clock import SYSTEM
 from dsi.errors import ClusterError
 from dsi.systems.mongodb.cluster import Cluster
-from dsi.systems.mongodb.node import MemberState, Node, state_of
+from dsi.systems.mongodb.node import Node
 from dsi.systems.mongodb.plan import ClusterPlan
+from dsi.systems.mongodb.roles import MemberState, state_of, states
 from dsi.systems.mongodb.topology import can_be_primary, favourites
 from dsi.systems.mongodb.waiting import until
 
@@ -216,7 +217,7 @@ class ReplicaSet:
         return ", ".join(f"{node.plan.label} is {state}" for node, state in zip(self.nodes, states, strict=True))
 
     async def _states(self) -> list[MemberState]:
-        return [state_of(hello) for hello in await asyncio.gather(*(node.hello() for node in self.nodes))]
+        return await states(self.nodes)
 
     # --- before it stops ------------------------------------------------------------------------------------
 

@@ -1,16 +1,46 @@
-"""What each node is at this moment, for who can't wait long."""
+"""What each node says that it is at this moment."""
 
 import asyncio
 from collections.abc import Sequence
+from typing import Literal
 
-from dsi.systems.mongodb.node import MemberState, Node, state_of
+from dsi.systems.mongodb.client import Document
+from dsi.systems.mongodb.node import Node
+from dsi.systems.mongodb.waiting import side_by_side
 
-_LIMIT_S = 0.5
+MemberState = Literal["PRIMARY", "SECONDARY", "ARBITER", "STANDALONE", "MONGOS", "NOT READY", "down"]
+
+_STATES: dict[str, MemberState] = {
+    "isWritablePrimary": "PRIMARY",
+    "secondary": "SECONDARY",
+    "arbiterOnly": "ARBITER",
+}
+
+_SOON_S = 0.5
 """A node answers in milliseconds; one that is stopped, or comes up, keeps nobody waiting. The first answer over a slow
 link (100 ms and more there and back) may come too late: the connection is there for the next one."""
 
 
+def state_of(hello: Document | None) -> MemberState:
+    """Give what a node says that it is. `NOT READY`: it answers, and is no member of its set (yet)."""
+    if hello is None:
+        return "down"
+    if hello.get("msg") == "isdbgrid":
+        return "MONGOS"
+    if "setName" not in hello and not hello.get("isreplicaset"):
+        return "STANDALONE" if hello.get("isWritablePrimary") else "NOT READY"
+    for key, state in _STATES.items():
+        if hello.get(key):
+            return state
+    return "NOT READY"
+
+
+async def states(nodes: Sequence[Node]) -> list[MemberState]:
+    """Ask nodes what they are, side by side; one that doesn't answer is `down`."""
+    return [state_of(hello) for hello in await side_by_side(node.hello() for node in nodes)]
+
+
 async def present_roles(nodes: Sequence[Node]) -> dict[str, MemberState]:
-    """Ask all nodes at once what they are, by their names; one that doesn't answer at once is `down`."""
-    hellos = await asyncio.gather(*(node.hello(within_s=_LIMIT_S) for node in nodes))
+    """Give what nodes are, by their names, for who can't wait long; one that doesn't answer at once is `down`."""
+    hellos = await asyncio.gather(*(node.hello(within_s=_SOON_S) for node in nodes))
     return {node.name: state_of(hello) for node, hello in zip(nodes, hellos, strict=True)}

@@ -10,8 +10,8 @@ import structlog
 
 from dsi.clock import SYSTEM
 from dsi.systems.mongodb.cluster import Cluster
-from dsi.systems.mongodb.node import MemberState, Node, state_of
-from dsi.systems.mongodb.waiting import side_by_side
+from dsi.systems.mongodb.node import Node
+from dsi.systems.mongodb.roles import MemberState, states
 
 log = structlog.get_logger()
 
@@ -40,6 +40,5 @@ async def roll(cluster: Cluster, nodes: Sequence[Node], restart: Callable[[Node]
 
 
 async def _primary_last(nodes: Sequence[Node]) -> list[Node]:
-    states = [state_of(hello) for hello in await side_by_side(node.hello() for node in nodes)]
-    order = {node.name: _ORDER.get(state, 0) for node, state in zip(nodes, states, strict=True)}
+    order = {node.name: _ORDER.get(state, 0) for node, state in zip(nodes, await states(nodes), strict=True)}
     return sorted(nodes, key=lambda node: order[node.name])

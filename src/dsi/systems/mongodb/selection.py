@@ -7,7 +7,8 @@ from typing import Final, Literal
 from dsi.errors import ClusterError, InvalidCommand
 from dsi.suggest import did_you_mean
 from dsi.systems.mongodb.cluster import Cluster
-from dsi.systems.mongodb.node import MemberState, Node, state_of
+from dsi.systems.mongodb.node import Node
+from dsi.systems.mongodb.roles import MemberState, states
 from dsi.systems.mongodb.topology import Topology
 from dsi.systems.mongodb.waiting import side_by_side
 
@@ -92,8 +93,7 @@ async def members_now(cluster: Cluster, role: PresentRole) -> list[Node]:
         ClusterError: none has; it says what each member is.
     """
     await side_by_side(node.look() for node in cluster.nodes)
-    states = [state_of(hello) for hello in await side_by_side(node.hello() for node in cluster.nodes)]
-    members = list(zip(cluster.nodes, states, strict=True))
+    members = list(zip(cluster.nodes, await states(cluster.nodes), strict=True))
     found = [node for node, state in members if state == STATES[role]]
     if not found:
         shown = ", ".join(f"{node.plan.label} is {state}" for node, state in members)

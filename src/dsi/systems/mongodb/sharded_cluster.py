@@ -6,9 +6,10 @@ from pymongo.errors import PyMongoError
 
 from dsi.errors import ClusterError
 from dsi.systems.mongodb.cluster import Cluster
-from dsi.systems.mongodb.node import Node, state_of
+from dsi.systems.mongodb.node import Node
 from dsi.systems.mongodb.plan import ClusterPlan
 from dsi.systems.mongodb.replica_set import ReplicaSet
+from dsi.systems.mongodb.roles import state_of, states
 from dsi.systems.mongodb.waiting import side_by_side, until
 
 
@@ -46,8 +47,8 @@ class Routers:
 
     async def hand_over(self, leaving: Node) -> float | None:
         """Give 0 where another mongos takes writes; None: this is the only one that runs."""
-        others = await side_by_side(node.hello() for node in self.nodes if node is not leaving)
-        return 0.0 if any(state_of(hello) == "MONGOS" for hello in others) else None
+        others = [node for node in self.nodes if node is not leaving]
+        return 0.0 if "MONGOS" in await states(others) else None
 
 
 async def _insist_on_router(node: Node, within_s: float) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from dsi.errors import ClusterError
 from dsi.systems.mongodb.cluster import Cluster
-from dsi.systems.mongodb.node import Node, state_of
+from dsi.systems.mongodb.node import Node
 from dsi.systems.mongodb.plan import ClusterPlan
+from dsi.systems.mongodb.roles import state_of
 from dsi.systems.mongodb.waiting import until
 
 

@@ -16,8 +16,9 @@ from dsi.errors import ClusterError, raise_together
 from dsi.model import Problem
 from dsi.suggest import did_you_mean
 from dsi.systems.mongodb.cluster import Cluster
-from dsi.systems.mongodb.node import Node, state_of
+from dsi.systems.mongodb.node import Node
 from dsi.systems.mongodb.plan import NodePlan
+from dsi.systems.mongodb.roles import state_of, states
 from dsi.systems.mongodb.waiting import failures, side_by_side, until
 
 log = structlog.get_logger()
@@ -132,8 +133,8 @@ async def _primary(cluster: Cluster) -> Node:
     found: list[Node] = []
 
     async def is_there() -> bool:
-        hellos = await side_by_side(node.hello() for node in cluster.nodes)
-        found.extend(node for node, hello in zip(cluster.nodes, hellos, strict=True) if state_of(hello) == "PRIMARY")
+        members = zip(cluster.nodes, await states(cluster.nodes), strict=True)
+        found.extend(node for node, state in members if state == "PRIMARY")
         return bool(found)
 
     running = sum(node.process is not None for node in cluster.nodes)

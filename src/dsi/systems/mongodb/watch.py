@@ -112,7 +112,7 @@ class NodeWatch:
         def on_gone(index: int, which: Process, exit_status: int | None) -> None:
             gone.put_nowait((nodes[index], which, exit_status))
 
-        watched = [(node.files, node.process) for node in nodes]
+        watched = [(node.layout.files, node.process) for node in nodes]
         async with asyncio.TaskGroup() as group:
             group.create_task(self._take_note(gone))
             try:
@@ -128,7 +128,7 @@ class NodeWatch:
             node, which, exit_status = item
             if (node.name, which) in self._down:
                 continue
-            expected = node.is_end_expected(which)
+            expected = node.ends.is_expected(which)
             down = NodeDown(
                 node=node,
                 process=which,
@@ -148,7 +148,7 @@ class NodeWatch:
         """Take back what was announced and did not happen: it would hide what happens to the next test."""
         for nodes in self._hosts.values():
             for node in nodes:
-                node.expect_no_end(but_of={which for name, which in self._down if name == node.name})
+                node.ends.expect_none(but_of={which for name, which in self._down if name == node.name})
 
 
 async def _log_tail(node: Node) -> Sequence[str]:
