@@ -7,8 +7,9 @@ the outside in:
   and `old_options` what its configuration file says; `meta`.
 - All clusters: `deployment` installs, starts, restarts and stops them. `assembly` puts them together, `records`
   remembers them for a later dsi, `beginning` says how a start begins, `preflight` looks before anything is started.
-- One cluster: `cluster` is what each can do, whether `standalone`, `replica_set` or `sharded_cluster`. `selection` says
-  which nodes are meant, `rolling` restarts them one by one, `roles` says what each is now, `users` makes the user.
+- One cluster: `cluster` is what each can do, whether `standalone`, `replica_set` or `sharded_cluster`. `members` is a
+  set at one moment, `election` has one of them elected; `selection` says which nodes are meant, `rolling` restarts
+  them one by one, `roles` says what each is now, `users` makes the user.
 - One node: `node` is its life, `process` its process, `client` the way to ask it, as `access` says; `folders` makes and
   cleans its folders, `log` has what it wrote, `failed_start` why it did not start, `ends` which of its ends are meant.
 - The binaries: `install` and `archive` bring them, `program` is one of them.

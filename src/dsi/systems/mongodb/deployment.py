@@ -18,10 +18,11 @@ from dsi.systems.mongodb.assembly import Assembly, HostOf
 from dsi.systems.mongodb.beginning import Beginning
 from dsi.systems.mongodb.cluster import Cluster
 from dsi.systems.mongodb.install import Destination, Installer, embedded_mongod
+from dsi.systems.mongodb.members import MemberState
 from dsi.systems.mongodb.meta import node_url
 from dsi.systems.mongodb.node import Node
 from dsi.systems.mongodb.records import Records
-from dsi.systems.mongodb.roles import MemberState, states
+from dsi.systems.mongodb.roles import states
 from dsi.systems.mongodb.rolling import roll
 from dsi.systems.mongodb.topology import Topology
 from dsi.systems.mongodb.users import make_user

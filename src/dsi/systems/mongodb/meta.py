@@ -6,9 +6,10 @@ from typing import Any
 
 from dsi.config import models
 from dsi.systems.mongodb.credentials import User
+from dsi.systems.mongodb.members import favourites
 from dsi.systems.mongodb.plan import ClusterPlan, NodePlan
 from dsi.systems.mongodb.tls import client_tls
-from dsi.systems.mongodb.topology import Topology, favourites
+from dsi.systems.mongodb.topology import Topology
 
 DEFAULT_ENGINE = "wiredTiger"
 

@@ -14,24 +14,16 @@ from pymongo.errors import OperationFailure, PyMongoError
 from dsi.clock import SYSTEM
 from dsi.errors import ClusterError
 from dsi.systems.mongodb.cluster import Cluster
+from dsi.systems.mongodb.election import elect_one, hand_over
+from dsi.systems.mongodb.members import SETTLED, Members, favourites
 from dsi.systems.mongodb.node import Node
 from dsi.systems.mongodb.plan import ClusterPlan
-from dsi.systems.mongodb.roles import MemberState, state_of, states
-from dsi.systems.mongodb.topology import can_be_primary, favourites
-from dsi.systems.mongodb.waiting import until
+from dsi.systems.mongodb.roles import shown, states
+from dsi.systems.mongodb.waiting import Patience, until
 
 log = structlog.get_logger()
 
 _ALREADY_INITIALIZED = 23
-_SETTLED: frozenset[MemberState] = frozenset({"PRIMARY", "SECONDARY", "ARBITER"})
-
-_FAVOURITES_ALONE_S = 2.0
-"""How long only the favourites are stepped up. A favourite that can't see the others yet can after half a second,
-mostly; one that has fallen behind catches up only once another is primary."""
-
-_FAVOURITE_MATTERS_S = 15.0
-"""How long a primary that isn't the favourite is not good enough. By then its own takeover has failed too."""
-
 _LAST_WORD_S = 0.5
 
 _ANSWERS = 1
@@ -56,13 +48,13 @@ class ReplicaSet:
     def __init__(self, plan: ClusterPlan, nodes: Sequence[Node]) -> None:
         self.plan = plan
         self.nodes = tuple(nodes)
-        self._members: list[Mapping[str, Any]] = [node.plan.member or {} for node in nodes]
+        self._entries: list[Mapping[str, Any]] = [node.plan.member or {} for node in nodes]
 
     # --- made once ------------------------------------------------------------------------------------------
 
     def configuration(self, of: Collection[Node]) -> dict[str, Any]:
         """Give the configuration of a set of these nodes: `rs_conf`, with each member's `rs_conf_member`."""
-        members = [member for node, member in zip(self.nodes, self._members, strict=True) if node in of]
+        members = [member for node, member in zip(self.nodes, self._entries, strict=True) if node in of]
         return {"_id": self.plan.replica_set, **(self.plan.rs_conf or {}), "members": members}
 
     async def form(self, *, emptied: bool, within_s: float) -> None:
@@ -89,7 +81,7 @@ class ReplicaSet:
 
     @property
     def _first(self) -> Node:
-        return self.nodes[min(favourites(self._members))]
+        return self.nodes[min(favourites(self._entries))]
 
     def _founders(self) -> Sequence[Node]:
         """Give the first member; but all where there is an arbiter.
@@ -97,7 +89,7 @@ class ReplicaSet:
         With one, the write concern of clients that name none is another (w: 1), and servers from 5.0 on refuse a
         reconfiguration that would change it.
         """
-        return self.nodes if any(member.get("arbiterOnly") for member in self._members) else [self._first]
+        return self.nodes if any(member.get("arbiterOnly") for member in self._entries) else [self._first]
 
     async def complete(self) -> None:
         """Have the set consist of all its members, at their present addresses.
@@ -109,7 +101,7 @@ class ReplicaSet:
         """
         try:
             present = (await self._first.ask("replSetGetConfig"))["config"]
-            if [member["host"] for member in present["members"]] == [member["host"] for member in self._members]:
+            if [member["host"] for member in present["members"]] == [member["host"] for member in self._entries]:
                 return
             whole = {**self.configuration(self.nodes), "version": present["version"] + 1}
             await self._first.ask("replSetReconfig", whole, force=True)
@@ -147,77 +139,30 @@ class ReplicaSet:
         Raises:
             ClusterError: not within that time.
         """
-        began_s = SYSTEM.monotonic_s()
+        positions = [position for position, node in enumerate(self.nodes) if node in waited_for]
+        patience = Patience(within_s)
         elected_s: float | None = None
-
-        async def is_whole() -> bool:
-            nonlocal elected_s
-            states = await self._states()
-            waited_s = SYSTEM.monotonic_s() - began_s
-            if self._is_whole(states, waited_for, waited_s):
-                return True
+        while not (members := await self._present()).is_whole(positions, patience.waited_s):
             asked_s = SYSTEM.monotonic_s()
-            if await self._step_one_up(self._candidates(states, waited_s)):
+            if await elect_one([self.nodes[position] for position in members.candidates(patience.waited_s)]):
                 elected_s = asked_s
-            return False
-
-        if not await until(is_whole, within_s=within_s):
-            raise await self._not_whole(within_s)
+            if not await patience.lasts():
+                raise await self._not_whole(within_s)
         return 0.0 if elected_s is None else SYSTEM.monotonic_s() - elected_s
 
-    def _is_whole(self, states: Sequence[MemberState], waited_for: Sequence[Node], waited_s: float) -> bool:
-        settled = all(state in _SETTLED for node, state in zip(self.nodes, states, strict=True) if node in waited_for)
-        primaries = {position for position, state in enumerate(states) if state == "PRIMARY"}
-        stays = primaries & self._favourites(states) or waited_s > _FAVOURITE_MATTERS_S
-        return bool(settled and primaries and stays)
-
-    def _candidates(self, states: Sequence[MemberState], waited_s: float) -> list[Node]:
-        """Give the members to step up, the best first."""
-        wanted = self._favourites(states)
-        if "PRIMARY" not in states and waited_s > _FAVOURITES_ALONE_S:
-            wanted = {position for position, member in enumerate(self._members) if can_be_primary(member)}
-        elif any(states[position] == "PRIMARY" for position in wanted):
-            return []
-        return [self.nodes[position] for position in sorted(wanted) if states[position] == "SECONDARY"]
-
-    def _favourites(self, states: Sequence[MemberState]) -> set[int]:
-        """Give the positions of the members with the highest priority of those that answer."""
-        absent = {"priority": 0}
-        return favourites(
-            [absent if state == "down" else member for member, state in zip(self._members, states, strict=True)]
-        )
-
-    async def _step_one_up(self, candidates: Sequence[Node]) -> bool:
-        """Ask one after another, until one is elected."""
-        for node in candidates:
-            if await self._step_up(node):
-                return True
-        return False
-
-    async def _step_up(self, node: Node) -> bool:
-        try:
-            await node.ask("replSetStepUp")
-        except PyMongoError as refusal:
-            log.debug("not elected", node=node.name, reason=str(refusal))
-            return False
-        return True
+    async def _present(self) -> Members:
+        return Members(self._entries, await states(self.nodes))
 
     async def _not_whole(self, within_s: float) -> ClusterError:
-        states = await self._states()
+        present = await states(self.nodes)
         worst = next(
-            (node for node, state in zip(self.nodes, states, strict=True) if state not in _SETTLED), self.nodes[0]
+            (node for node, state in zip(self.nodes, present, strict=True) if state not in SETTLED), self.nodes[0]
         )
         return ClusterError(
             self.plan.name,
-            f"is not whole after {within_s:g} s: {self._shown(states)}; log of {worst.name}",
+            f"is not whole after {within_s:g} s: {shown(self.nodes, present)}; log of {worst.name}",
             await worst.log_tail(),
         )
-
-    def _shown(self, states: Sequence[MemberState]) -> str:
-        return ", ".join(f"{node.plan.label} is {state}" for node, state in zip(self.nodes, states, strict=True))
-
-    async def _states(self) -> list[MemberState]:
-        return await states(self.nodes)
 
     # --- before it stops ------------------------------------------------------------------------------------
 
@@ -248,35 +193,17 @@ class ReplicaSet:
             ClusterError: nobody was elected; where there is much to write, the others may be too far behind.
         """
         here = self.nodes.index(leaving)
-        if (await self._states())[here] != "PRIMARY":
+        members = await self._present()
+        if here not in members.those("PRIMARY"):
             return 0.0
-        others = [self.nodes[position] for position in self._by_priority() if position != here]
-        candidates = [node for node in others if state_of(await node.hello()) == "SECONDARY"]
+        candidates = [self.nodes[position] for position in members.successors()]
         if not candidates:
             return None
-        asked_s = SYSTEM.monotonic_s()
-
-        async def is_handed_over() -> bool:
-            nonlocal asked_s
-            states = await self._states()
-            if states[here] != "PRIMARY" and "PRIMARY" in states:
-                return True
-            now_s = SYSTEM.monotonic_s()
-            # Who is elected catches up first, and takes no writes until then: nobody else should be elected meanwhile.
-            if states[here] == "PRIMARY" or now_s - asked_s > _FAVOURITES_ALONE_S:
-                asked_s = now_s
-                await self._step_one_up(candidates)
-            return False
-
-        if not await until(is_handed_over, within_s=_HAND_OVER_S):
-            shown = self._shown(await self._states())
-            raise ClusterError(leaving.plan.label, f"handed over to nobody within {_HAND_OVER_S:g} s: {shown}")
-        return SYSTEM.monotonic_s() - asked_s
-
-    def _by_priority(self) -> list[int]:
-        """Give the positions of the members that can be primary, the likeliest first."""
-        able = [position for position, member in enumerate(self._members) if can_be_primary(member)]
-        return sorted(able, key=lambda position: -float(self._members[position].get("priority", 1)))
+        refused_s = await hand_over(here, candidates, self._present, within_s=_HAND_OVER_S)
+        if refused_s is None:
+            said = shown(self.nodes, await states(self.nodes))
+            raise ClusterError(leaving.plan.label, f"handed over to nobody within {_HAND_OVER_S:g} s: {said}")
+        return refused_s
 
     async def term(self) -> object:
         """Give the present primary's election; None where there is no primary."""

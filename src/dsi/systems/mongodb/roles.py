@@ -2,13 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Literal
 
 from dsi.systems.mongodb.client import Document
+from dsi.systems.mongodb.members import MemberState
 from dsi.systems.mongodb.node import Node
 from dsi.systems.mongodb.waiting import side_by_side
-
-MemberState = Literal["PRIMARY", "SECONDARY", "ARBITER", "STANDALONE", "MONGOS", "NOT READY", "down"]
 
 _STATES: dict[str, MemberState] = {
     "isWritablePrimary": "PRIMARY",
@@ -38,6 +36,11 @@ def state_of(hello: Document | None) -> MemberState:
 async def states(nodes: Sequence[Node]) -> list[MemberState]:
     """Ask nodes what they are, side by side; one that doesn't answer is `down`."""
     return [state_of(hello) for hello in await side_by_side(node.hello() for node in nodes)]
+
+
+def shown(nodes: Sequence[Node], states: Sequence[MemberState]) -> str:
+    """Write what nodes are, for people."""
+    return ", ".join(f"{node.plan.label} is {state}" for node, state in zip(nodes, states, strict=True))
 
 
 async def present_roles(nodes: Sequence[Node]) -> dict[str, MemberState]:

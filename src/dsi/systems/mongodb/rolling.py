@@ -10,8 +10,9 @@ import structlog
 
 from dsi.clock import SYSTEM
 from dsi.systems.mongodb.cluster import Cluster
+from dsi.systems.mongodb.members import MemberState
 from dsi.systems.mongodb.node import Node
-from dsi.systems.mongodb.roles import MemberState, states
+from dsi.systems.mongodb.roles import states
 
 log = structlog.get_logger()
 

@@ -7,8 +7,9 @@ from typing import Final, Literal
 from dsi.errors import ClusterError, InvalidCommand
 from dsi.suggest import did_you_mean
 from dsi.systems.mongodb.cluster import Cluster
+from dsi.systems.mongodb.members import MemberState
 from dsi.systems.mongodb.node import Node
-from dsi.systems.mongodb.roles import MemberState, states
+from dsi.systems.mongodb.roles import shown, states
 from dsi.systems.mongodb.topology import Topology
 from dsi.systems.mongodb.waiting import side_by_side
 
@@ -93,10 +94,11 @@ async def members_now(cluster: Cluster, role: PresentRole) -> list[Node]:
         ClusterError: none has; it says what each member is.
     """
     await side_by_side(node.look() for node in cluster.nodes)
-    members = list(zip(cluster.nodes, await states(cluster.nodes), strict=True))
-    found = [node for node, state in members if state == STATES[role]]
+    present = await states(cluster.nodes)
+    found = [node for node, state in zip(cluster.nodes, present, strict=True) if state == STATES[role]]
     if not found:
-        shown = ", ".join(f"{node.plan.label} is {state}" for node, state in members)
         what = "has no primary" if role == "primary" else "has no secondary"
-        raise ClusterError(cluster.plan.name, f"{what} at present: {shown}; name nodes by their id instead")
+        raise ClusterError(
+            cluster.plan.name, f"{what} at present: {shown(cluster.nodes, present)}; name nodes by their id instead"
+        )
     return found

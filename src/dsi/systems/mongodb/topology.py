@@ -15,6 +15,7 @@ from dsi.config import models
 from dsi.errors import ConfigError
 from dsi.model import Problem, Role
 from dsi.systems.mongodb import mongod_config, old_options
+from dsi.systems.mongodb.members import can_be_primary
 from dsi.systems.mongodb.plan import ClusterPlan, NodePlan
 from dsi.systems.mongodb.tls import mode, old_spellings, translated
 
@@ -359,14 +360,3 @@ def _mixed_tls(clusters: Sequence[ClusterPlan]) -> Iterator[Problem]:
                     message=f"with {its_mode} it can't connect to {strict.path}, which has requireTLS: "
                     "write requireTLS or preferTLS",
                 )
-
-
-def can_be_primary(member: Mapping[str, Any]) -> bool:
-    """Whether a member of a replica set's configuration can be elected."""
-    return not member.get("arbiterOnly") and float(member.get("priority", 1)) > 0
-
-
-def favourites(members: Sequence[Mapping[str, Any]]) -> set[int]:
-    """Give the positions of the members with the highest priority: one of them ends up as primary, by itself even."""
-    priorities = [float(member.get("priority", 1)) if can_be_primary(member) else 0.0 for member in members]
-    return {position for position, priority in enumerate(priorities) if priority == max(priorities) and priority > 0}

@@ -14,15 +14,34 @@ _LONGEST_PAUSE_S = 0.025
 Answer = TypeVar("Answer")
 
 
+class Patience:
+    """How long something is asked again: after milliseconds first, and for the last time once `within_s` are over."""
+
+    def __init__(self, within_s: float) -> None:
+        self._began_s = SYSTEM.monotonic_s()
+        self._within_s = within_s
+        self._pause_s = _FIRST_PAUSE_S
+
+    @property
+    def waited_s(self) -> float:
+        """For how long it was asked until now."""
+        return SYSTEM.monotonic_s() - self._began_s
+
+    async def lasts(self) -> bool:
+        """Wait a moment, and give True: ask again; or False at once: the time is over."""
+        if self.waited_s >= self._within_s:
+            return False
+        await asyncio.sleep(self._pause_s)
+        self._pause_s = min(self._pause_s * 1.5, _LONGEST_PAUSE_S)
+        return True
+
+
 async def until(is_so: Callable[[], Awaitable[bool]], *, within_s: float) -> bool:
     """Ask until the answer is yes, after milliseconds again; give the last answer, at the latest after `within_s`."""
-    give_up_s = SYSTEM.monotonic_s() + within_s
-    pause_s = _FIRST_PAUSE_S
+    patience = Patience(within_s)
     while not await is_so():
-        if SYSTEM.monotonic_s() >= give_up_s:
+        if not await patience.lasts():
             return False
-        await asyncio.sleep(pause_s)
-        pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
     return True
 
 
