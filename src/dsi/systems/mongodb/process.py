@@ -5,26 +5,26 @@ its pid and its start time, so that no other process is ever taken for it.
 """
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from dsi.errors import CommandFailed
 from dsi.hosts.base import Host
-from dsi.model import StreamName
 
 _FUNCTIONS = r"""
 # These are asked a hundred times a second, so they start no process, not even a subshell: the answer is in a variable.
 
-# `started`: the start time of a process, in clock ticks since boot: field 22 of /proc/PID/stat, see proc(5); empty if
-# it is gone. A zombie without threads is gone; one whose threads still run is not: they hold the port.
+# `started`: the start time of a process, in clock ticks since boot: field 22 of /proc/PID/stat, see proc(5), and so the
+# 20th behind the name in brackets, which may have blanks in it; empty if the process is gone. A zombie without threads
+# is gone; one whose threads still run is not: they hold the port.
 look() {
-    local line threads
+    local line threads folder=/proc/$1
     started=
-    { read -r line < "/proc/$1/stat"; } 2>/dev/null || return 0
-    set -- "$1" ${line##*) }
-    if [ "$2" = Z ]; then threads=("/proc/$1/task"/*); [ "${#threads[@]}" -gt 1 ] || return 0; fi
-    started=${21}
+    { read -r line < "$folder/stat"; } 2>/dev/null || return 0
+    set -- ${line##*) }
+    if [ "$1" = Z ]; then threads=("$folder/task"/*); [ "${#threads[@]}" -gt 1 ] || return 0; fi
+    started=${20}
 }
 runs() { look "$1"; [ -n "$started" ] && [ "$started" = "$2" ]; }
 
@@ -36,6 +36,12 @@ listens() { { : <> "/dev/tcp/$1/$2"; } 2>/dev/null; }
 limit() { give_up=$(( ${EPOCHREALTIME/[.,]/} + $1 * 1000 )); }
 is_late() { [ "${EPOCHREALTIME/[.,]/}" -ge "$give_up" ]; }
 """
+
+
+def script(text: str, *arguments: object) -> str:
+    """Put shell text together: the functions that processes are looked at with, its arguments, itself."""
+    return f"{_FUNCTIONS}set -- {shlex.join(map(str, arguments))}\n{text}"
+
 
 _LAUNCH = r"""
 log_folder=$1 name=$2 address=$3 port=$4 limit_ms=$5; shift 5
@@ -52,6 +58,7 @@ read -r pid start < <(
         pid_file=$1 exit_file=$2 out_file=$3; shift 3
         "$@" > "$out_file" 2>&1 < /dev/null &
         pid=$!
+        # As `look`, which this bash does not have: handed down, it would be in the environment of the server.
         { read -r line < "/proc/$pid/stat"; } && set -- ${line##*) }
         echo "$pid ${20}" > "$pid_file"
         echo "$pid ${20}"
@@ -95,35 +102,6 @@ if [ -z "$pid" ]; then read -r pid start < "$pid_file" || :; fi
 [ -n "$pid" ] && runs "$pid" "$start" || { echo gone; exit; }
 [ -z "$lock" ] || read -r locked < "$lock" || :
 if [ "${locked:-$pid}" = "$pid" ]; then echo "up $pid $start"; else echo "other $pid $locked"; fi
-"""
-
-_WATCH = r"""
-rounds=$1 files=() pids=() starts=(); shift
-while [ $# -gt 0 ]; do files+=("$1") pids+=("$2") starts+=("$3"); shift 3; done
-told=()
-# Nobody is told the exit status but its parent, which writes it down a moment later.
-tell() {
-    local status= file=${files[$1]}.exit
-    for _ in {1..50}; do [ -e "$file" ] && break; pause 0.01; done
-    { read -r status < "$file"; } 2>/dev/null || :
-    echo "$1 ${pids[$1]} ${starts[$1]} $status"
-    told[$1]=1
-}
-while :; do
-    for i in "${!files[@]}"; do
-        pid= start=
-        { read -r pid start < "${files[i]}.pid"; } 2>/dev/null || :
-        # No such file while a node is being started (or somebody deleted it): it is still the one before.
-        if [ -n "$start" ] && [ "$pid $start" != "${pids[i]} ${starts[i]}" ]; then
-            # Another one was started since we looked, and what the one before ended with is no longer there.
-            [ -z "${pids[i]}" ] || [ -n "${told[i]}" ] || echo "$i ${pids[i]} ${starts[i]}"
-            pids[i]=$pid starts[i]=$start told[i]=
-        fi
-        if [ -n "${pids[i]}" ] && [ -z "${told[i]}" ]; then runs "${pids[i]}" "${starts[i]}" || tell "$i"; fi
-    done
-    [ $(( rounds -= 1 )) -gt 0 ] || exit 0
-    pause 0.2
-done
 """
 
 
@@ -176,7 +154,7 @@ async def launch(
     Raises:
         CommandFailed: the host's shell could not even try.
     """
-    done = await host.run(_text(_LAUNCH, files.folder, files.name, address, port, limit_ms, *command))
+    done = await host.run(script(_LAUNCH, files.folder, files.name, address, port, limit_ms, *command))
     word, *numbers = done.stdout.split()
     match word:
         case "up":
@@ -191,13 +169,13 @@ async def launch(
 
 async def is_gone(host: Host, process: Process, *, within_ms: float) -> bool:
     """Wait until a process, with all its threads, is gone; give whether it is, after that long at most."""
-    done = await host.run(_text(_WAIT, process.pid, process.start, int(within_ms)))
+    done = await host.run(script(_WAIT, process.pid, process.start, int(within_ms)))
     return done.stdout.strip() == "gone"
 
 
 async def signal(host: Host, process: Process, name: str) -> None:
     """Send a signal (`TERM`) to this process, and to no other that may have got its pid meanwhile."""
-    await host.run(_text(_SIGNAL, name, process.pid, process.start))
+    await host.run(script(_SIGNAL, name, process.pid, process.start))
 
 
 async def find(host: Host, files: Files, process: Process | None) -> Process | None:
@@ -207,44 +185,8 @@ async def find(host: Host, files: Files, process: Process | None) -> Process | N
     """
     known = ("", "") if process is None else (process.pid, process.start)
     try:
-        done = await host.run(_text(_FIND, files.lock or "", files.pid, *known))
+        done = await host.run(script(_FIND, files.lock or "", files.pid, *known))
     except CommandFailed:
         return None
     word, *numbers = done.stdout.split()
     return Process(*map(int, numbers)) if word == "up" else None
-
-
-async def watch(
-    host: Host,
-    watched: Sequence[tuple[Files, Process | None]],
-    *,
-    rounds: int,
-    on_gone: Callable[[int, Process, int | None], None],
-) -> None:
-    """Look at processes, five times a second, `rounds` times.
-
-    Each is what was started last with these files; `watched` has beside them the one that is known, if any. `on_gone`
-    is told of each that is gone: its position in `watched`, the process, its exit status (None: not known).
-
-    Raises:
-        HostError: the connection is lost.
-        CommandFailed: somebody ended the shell.
-    """
-    cut = b""
-
-    async def take(_stream: StreamName, block: bytes) -> None:
-        nonlocal cut
-        *lines, cut = (cut + block).split(b"\n")
-        for line in lines:
-            index, pid, start, *status = map(int, line.split())
-            on_gone(index, Process(pid, start), status[0] if status else None)
-
-    arguments: list[object] = [rounds]
-    for files, known in watched:
-        arguments += [f"{files.folder}/{files.name}", *((known.pid, known.start) if known else ("", ""))]
-    await host.run(_text(_WATCH, *arguments), on_output=take)
-
-
-def _text(script: str, *arguments: object) -> str:
-    """Put shell text together: its functions, its arguments, itself."""
-    return f"{_FUNCTIONS}set -- {shlex.join(map(str, arguments))}\n{script}"

@@ -14,9 +14,9 @@ import structlog
 
 from dsi.errors import ClusterError, CommandFailed, DsiError, HostError
 from dsi.hosts.base import Host
-from dsi.systems.mongodb import process
+from dsi.model import StreamName
 from dsi.systems.mongodb.node import Node
-from dsi.systems.mongodb.process import Process
+from dsi.systems.mongodb.process import Files, Process, script
 from dsi.systems.mongodb.waiting import side_by_side
 
 log = structlog.get_logger()
@@ -30,6 +30,36 @@ _LAST_ROUNDS = 2
 
 _AGAIN_S = 0.2
 """How long after a lost connection, or a shell that somebody ended, the host is tried again."""
+
+
+_WATCH = r"""
+rounds=$1 files=() pids=() starts=(); shift
+while [ $# -gt 0 ]; do files+=("$1") pids+=("$2") starts+=("$3"); shift 3; done
+told=()
+# Nobody is told the exit status but its parent, which writes it down a moment later.
+tell() {
+    local status= file=${files[$1]}.exit
+    for _ in {1..50}; do [ -e "$file" ] && break; pause 0.01; done
+    { read -r status < "$file"; } 2>/dev/null || :
+    echo "$1 ${pids[$1]} ${starts[$1]} $status"
+    told[$1]=1
+}
+while :; do
+    for i in "${!files[@]}"; do
+        pid= start=
+        { read -r pid start < "${files[i]}.pid"; } 2>/dev/null || :
+        # No such file while a node is being started (or somebody deleted it): it is still the one before.
+        if [ -n "$start" ] && [ "$pid $start" != "${pids[i]} ${starts[i]}" ]; then
+            # Another one was started since we looked, and what the one before ended with is no longer there.
+            [ -z "${pids[i]}" ] || [ -n "${told[i]}" ] || echo "$i ${pids[i]} ${starts[i]}"
+            pids[i]=$pid starts[i]=$start told[i]=
+        fi
+        if [ -n "${pids[i]}" ] && [ -z "${told[i]}" ]; then runs "${pids[i]}" "${starts[i]}" || tell "$i"; fi
+    done
+    [ $(( rounds -= 1 )) -gt 0 ] || exit 0
+    pause 0.2
+done
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +146,7 @@ class NodeWatch:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._take_note(gone))
             try:
-                await process.watch(host, watched, rounds=rounds, on_gone=on_gone)
+                await _watch_processes(host, watched, rounds=rounds, on_gone=on_gone)
                 self._unreachable.pop(host.name, None)
             except (HostError, CommandFailed) as problem:
                 self._lose(host, problem)
@@ -156,3 +186,34 @@ async def _log_tail(node: Node) -> Sequence[str]:
         return await node.log_tail()
     except DsiError as problem:
         return [f"(the log can't be read: {problem})"]
+
+
+async def _watch_processes(
+    host: Host,
+    watched: Sequence[tuple[Files, Process | None]],
+    *,
+    rounds: int,
+    on_gone: Callable[[int, Process, int | None], None],
+) -> None:
+    """Look at processes, five times a second, `rounds` times.
+
+    Each is what was started last with these files; `watched` has beside them the one that is known, if any. `on_gone`
+    is told of each that is gone: its position in `watched`, the process, its exit status (None: not known).
+
+    Raises:
+        HostError: the connection is lost.
+        CommandFailed: somebody ended the shell.
+    """
+    cut = b""
+
+    async def take(_stream: StreamName, block: bytes) -> None:
+        nonlocal cut
+        *lines, cut = (cut + block).split(b"\n")
+        for line in lines:
+            index, pid, start, *status = map(int, line.split())
+            on_gone(index, Process(pid, start), status[0] if status else None)
+
+    arguments: list[object] = [rounds]
+    for files, known in watched:
+        arguments += [f"{files.folder}/{files.name}", *((known.pid, known.start) if known else ("", ""))]
+    await host.run(script(_WATCH, *arguments), on_output=take)
