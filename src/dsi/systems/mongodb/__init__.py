@@ -3,8 +3,8 @@
 `Deployment` is all that the stages and commands need; `meta` says what clients need to know. One file per noun, from
 the outside in:
 
-- What the user wants, pure: `topology` makes `plan`s; `layout` is what follows from one on its host, `mongod_config`
-  and `old_options` what its configuration file says; `meta`.
+- What the user wants, pure: `topology` makes `plan`s, `contradictions` says what of it can't be; `layout` is what
+  follows from a plan on its host, `mongod_config` and `old_options` what its configuration file says; `meta`.
 - All clusters: `deployment` installs, starts, restarts and stops them. `assembly` puts them together, `records`
   remembers them for a later dsi, `beginning` says how a start begins, `preflight` looks before anything is started.
 - One cluster: `cluster` is what each can do, whether `standalone`, `replica_set` or `sharded_cluster`. `members` is a

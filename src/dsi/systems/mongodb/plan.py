@@ -71,7 +71,10 @@ class NodePlan:
 
     @property
     def machine(self) -> tuple[str, str]:
-        """Nodes with the same machine share a host."""
+        """Nodes with the same machine share a host: as `Inventory.at` has it, which knows a host by both addresses.
+
+        Not by `public_ip` alone: machines behind one address (NAT) have it all.
+        """
         return (self.model.public_ip, self.address)
 
 
