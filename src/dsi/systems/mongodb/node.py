@@ -22,7 +22,7 @@ from dsi.systems.mongodb.program import Program
 
 log = structlog.get_logger()
 
-_HELLO_LIMIT_S = 2.0
+HELLO_LIMIT_S = 2.0
 _AFTER_SIGKILL_MS = 10_000
 """The kernel ends a process at once; giving back the memory of a big one takes seconds."""
 
@@ -152,7 +152,7 @@ class Node:
         """
         return await self._client.ask_at_length(command, value, database=database, **more)
 
-    async def hello(self, within_s: float = _HELLO_LIMIT_S) -> Document | None:
+    async def hello(self, within_s: float = HELLO_LIMIT_S) -> Document | None:
         """Ask who it is; None where it doesn't answer in that time."""
         if self.process is None:
             return None
@@ -172,8 +172,9 @@ class Node:
         """See whether its process runs: others may have ended it, or a start cut short has left one."""
         if self.starting:
             self.process, self.starting = await process.find(self.host, self.layout.files, None), False
-        if self.process is not None and await self._is_gone(self.process, within_ms=0):
-            self.ends.saw(self.process)
+        known = self.process
+        if known is not None and await self._is_gone(known, within_ms=0) and self.process == known:
+            self.ends.saw(known)
             await self._forget_process()
         return self.process is not None
 

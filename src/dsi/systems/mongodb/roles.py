@@ -1,11 +1,10 @@
 """What each node says that it is at this moment."""
 
-import asyncio
 from collections.abc import Sequence
 
 from dsi.systems.mongodb.client import Document
 from dsi.systems.mongodb.members import MemberState
-from dsi.systems.mongodb.node import Node
+from dsi.systems.mongodb.node import HELLO_LIMIT_S, Node
 from dsi.systems.mongodb.waiting import side_by_side
 
 _STATES: dict[str, MemberState] = {
@@ -33,17 +32,16 @@ def state_of(hello: Document | None) -> MemberState:
     return "NOT READY"
 
 
-async def states(nodes: Sequence[Node]) -> list[MemberState]:
-    """Ask nodes what they are, side by side; one that doesn't answer is `down`."""
-    return [state_of(hello) for hello in await side_by_side(node.hello() for node in nodes)]
+async def states(nodes: Sequence[Node], *, within_s: float = HELLO_LIMIT_S) -> list[MemberState]:
+    """Ask nodes what they are, side by side; one that doesn't answer in that time is `down`."""
+    return [state_of(hello) for hello in await side_by_side(node.hello(within_s) for node in nodes)]
 
 
-def shown(nodes: Sequence[Node], states: Sequence[MemberState]) -> str:
+def shown(nodes: Sequence[Node], present: Sequence[MemberState]) -> str:
     """Write what nodes are, for people."""
-    return ", ".join(f"{node.plan.label} is {state}" for node, state in zip(nodes, states, strict=True))
+    return ", ".join(f"{node.plan.label} is {state}" for node, state in zip(nodes, present, strict=True))
 
 
 async def present_roles(nodes: Sequence[Node]) -> dict[str, MemberState]:
     """Give what nodes are, by their names, for who can't wait long; one that doesn't answer at once is `down`."""
-    hellos = await asyncio.gather(*(node.hello(within_s=_SOON_S) for node in nodes))
-    return {node.name: state_of(hello) for node, hello in zip(nodes, hellos, strict=True)}
+    return dict(zip((node.name for node in nodes), await states(nodes, within_s=_SOON_S), strict=True))
