@@ -105,6 +105,10 @@ class ReplicaSet:
                 return
             whole = {**self.configuration(self.nodes), "version": present["version"] + 1}
             await self._first.ask("replSetReconfig", whole, force=True)
+            # With the old configuration the server forgets what it knew to be on a majority, until something is
+            # written: whoever waits for a majority and writes nothing (addShard does) would wait for the ten seconds
+            # after which it writes by itself.
+            await self._first.ask("appendOplogNote", data={"msg": "all members are in the set"})
             await self._insist_on_heartbeats()
         except PyMongoError as problem:
             raise self._refused("replSetReconfig", problem) from problem
