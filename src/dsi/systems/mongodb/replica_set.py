@@ -105,10 +105,12 @@ class ReplicaSet:
                 return
             whole = {**self.configuration(self.nodes), "version": present["version"] + 1}
             await self._first.ask("replSetReconfig", whole, force=True)
-            # With the old configuration the server forgets what it knew to be on a majority, until something is
-            # written: whoever waits for a majority and writes nothing (addShard does) would wait for the ten seconds
-            # after which it writes by itself.
-            await self._first.ask("appendOplogNote", data={"msg": "all members are in the set"})
+            # Two things need a write behind it. On its disk the first member is a set of its own until the journal is
+            # flushed: killed before, it would come back as one, and the others would lose what they have written
+            # meanwhile. And with its old configuration it has forgotten what a majority has: who waits for one and
+            # writes nothing (addShard does) would wait for the server's own next write, ten seconds.
+            note = {"msg": "all members are in the set"}
+            await self._first.ask("appendOplogNote", data=note, writeConcern={"w": 1, "j": True})
             await self._insist_on_heartbeats()
         except PyMongoError as problem:
             raise self._refused("replSetReconfig", problem) from problem
