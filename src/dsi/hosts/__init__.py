@@ -1,6 +1,6 @@
 """Hosts: what one can do (`base.Host`), and the kinds there are."""
 
-from dsi.hosts.base import Host, Listener, OnConnection, OnOutput, Reader, Writer
+from dsi.hosts.base import Handle, Host, Listener, OnConnection, OnOutput, Reader, Writer
 from dsi.hosts.local import (
     LocalHost,
     LocalHostRecord,
@@ -15,6 +15,7 @@ from dsi.hosts.local import (
 from dsi.hosts.ssh import Note, SshHost, connect_ssh, unheard
 
 __all__ = [
+    "Handle",
     "Host",
     "Listener",
     "LocalHost",

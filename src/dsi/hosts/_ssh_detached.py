@@ -15,13 +15,14 @@ import asyncio
 import secrets
 import shlex
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from dsi import clock
 from dsi.errors import ConnectionLost, HostError
 from dsi.hosts._output import Output
 from dsi.hosts._ssh_shell import exports
-from dsi.hosts.base import OnOutput
+from dsi.hosts.base import Handle, OnOutput
 from dsi.model import StreamName
 
 FOLDER: Final = ".dsi/run"
@@ -41,7 +42,10 @@ ENDED: Final = 128 + 15
 
 
 class Detached:
-    """One command that outlives the connection. `ask` runs our scripts, `reach` waits for the connection."""
+    """One command that outlives the connection. `ask` runs our scripts, `reach` waits for the connection.
+
+    `skip_bytes`: another dsi has begun it, and has got so much of its stdout (None: it is to be begun).
+    """
 
     def __init__(
         self,
@@ -52,24 +56,24 @@ class Detached:
         ask: Ask,
         reach: Callable[[], Awaitable[object]],
         output: Output,
-        token: str,
+        handle: Handle,
         orphan_s: float,
         joined: bool,
+        skip_bytes: int | None = None,
     ) -> None:
-        self.id = secrets.token_hex(8)
+        self.id = handle.id
         self.was_long = False
         """Whether it had not ended when it was first looked at."""
         self._host = host
         self._ask = ask
         self._reach = reach
         self._output = output
-        self._taken: dict[StreamName, int] = {"stdout": 0, "stderr": 0}
-        self._met = False
-        self._may_have_begun = False
+        self._taken: dict[StreamName, int] = {"stdout": skip_bytes or 0, "stderr": 0}
+        self._met = self._may_have_begun = skip_bytes is not None
         self._ending = False
         self._asking: asyncio.Task[str] | None = None
         self._over = asyncio.Event()
-        self._token = token
+        self._token = handle.token
         self._orphan_s = max(int(orphan_s), 1)
         self._joined = joined
         self._text = exports(env) + command
@@ -103,8 +107,9 @@ class Detached:
                 case ["gone"]:
                     raise ConnectionLost(
                         self._host,
-                        "what ran there is gone, and how it ended nobody knows: the host was rebooted, or its "
-                        f"supervisor (or {FOLDER}) was removed. It may have taken effect or not",
+                        "what ran there is gone, and how it ended nobody knows: the host was rebooted, or ended it "
+                        "after test_control.orphan_timeout without dsi, or its supervisor (or "
+                        f"{FOLDER}) was removed. It may have taken effect or not",
                     )
             idle = 0 if said or before != self._taken else idle + 1
             if idle:
@@ -168,6 +173,21 @@ class Detached:
             if self._asking is not None:
                 self._asking.cancel()
         await self._over.wait()
+
+    async def end_what_was_left(self) -> None:
+        """End what another dsi has begun, if it still runs; nobody wants its output.
+
+        Raises:
+            HostUnreachable, HostError
+        """
+        self._ending = True
+        with suppress(ConnectionLost):  # it is gone
+            await self.status()
+
+
+def new_id() -> str:
+    """Give a name that no other command has."""
+    return secrets.token_hex(8)
 
 
 def _is_cancelled() -> bool:

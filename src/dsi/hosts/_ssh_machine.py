@@ -150,6 +150,7 @@ class Machine:
         self._restore: dict[object, Restore] = {}
         self.token = secrets.token_hex(8)
         """Under which the supervisors of detached commands look for a sign of life."""
+        self._tokens = {self.token}
         self._beating: asyncio.Task[None] | None = None
         self._finished: list[str] = []
         self._whispers: set[asyncio.Task[bool]] = set()
@@ -172,18 +173,19 @@ class Machine:
                 task.cancel()
             await asyncio.wait(tasks)
             if self._beating is not None:
-                await self._whisper(removal_script([*self._finished, self.token]))
+                await self._whisper(removal_script([*self._finished, *self._tokens]))
             await self._last.close()
 
-    def beat(self, every_s: float) -> None:
-        """From now on tell the host every so often that we live."""
+    def beat(self, token: str, every_s: float) -> None:
+        """From now on tell the host every so often that we live, and are who goes by `token`."""
+        self._tokens.add(token)
         if self._beating is None:
             self._beating = asyncio.create_task(self._beat(every_s), name=f"beat on {self.login.address}")
 
     async def _beat(self, every_s: float) -> None:
         while True:
             await clock.SYSTEM.sleep(every_s)
-            await self._whisper(beat_script(self.token))
+            await self._whisper("".join(beat_script(token) for token in self._tokens))
 
     async def nudge(self, asked: Command) -> None:
         """Have a supervisor send the output as it comes, if the command hasn't ended soon."""

@@ -3,9 +3,11 @@
 import abc
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from dsi.errors import HostError
 from dsi.model import Result, StreamName
 
 KEEP_BYTES = 65_536
@@ -72,6 +74,14 @@ class Listener(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Handle:
+    """By what another dsi finds a command that outlives this one: its name on the host, and that of dsi's sign of life."""
+
+    id: str
+    token: str
+
+
 class Host(abc.ABC):
     """One machine (or what serves as one), reached over one connection that is kept.
 
@@ -102,6 +112,7 @@ class Host(abc.ABC):
         tty: bool = False,
         outlives_s: float | None = None,
         joined: bool = False,
+        handle: Handle | None = None,
         check: bool = True,
     ) -> Result:
         """Run shell text with bash in the home folder, and wait for its end.
@@ -119,12 +130,41 @@ class Host(abc.ABC):
         each output goes on where it left off, and the command has run once. `on_output` doesn't hold it back. The host
         ends a command for which dsi was not heard of for so many seconds. Not with `stdin` or `tty`. `joined`: stderr
         comes as stdout, in the order in which both were written (where the command outlives the connection; else as
-        they come).
+        they come). With a `handle` of `new_handle` another dsi can `resume` it when this one is gone; what it wrote
+        stays on the host until `release`.
 
         Raises:
             CommandFailed: exit status not 0 (unless `check` is false).
             CommandTimeout: past `timeout_s`; `NoOutput`: silent for `no_output_s`. Also when `check` is false.
         """
+
+    def new_handle(self) -> Handle | None:
+        """Give a handle for one command; None: this host has no commands that outlive dsi."""
+        return None
+
+    async def resume(
+        self,
+        handle: Handle,
+        command: str,
+        *,
+        skip_bytes: int,
+        outlives_s: float,
+        no_output_s: float | None = None,
+        on_output: OnOutput | None = None,
+        keep_bytes: int = KEEP_BYTES,
+    ) -> Result:
+        """Go on with a `joined` command that another dsi has begun, from byte `skip_bytes` of its output.
+
+        `command` is how errors call it. Its end is that of `run`, with `check` false.
+
+        Raises:
+            ConnectionLost: it is no longer there. HostError: this host has no commands that outlive dsi.
+            NoOutput: silent for `no_output_s`, counted from now.
+        """
+        raise HostError(self.name, "a command that runs here ends with the dsi that began it: nobody can go on with it")
+
+    async def release(self, handle: Handle, *, outlives_s: float) -> None:
+        """End the command if it still runs, and remove what it has left on the host. Not there: nothing happens."""
 
     @abc.abstractmethod
     async def put(self, source: Path, target: str) -> None:

@@ -16,7 +16,7 @@ from dsi.hosts._local_ports import LocalListener, who_listens
 from dsi.hosts._local_process import ChildStarter, InitStarter, Outlets, Process, Starter, open_outlets
 from dsi.hosts._local_start import start_local_hosts
 from dsi.hosts._output import Output, follow
-from dsi.hosts.base import KEEP_BYTES, Host, Listener, OnConnection, OnOutput, Reader, Writer
+from dsi.hosts.base import KEEP_BYTES, Handle, Host, Listener, OnConnection, OnOutput, Reader, Writer
 from dsi.model import Result
 
 __all__ = [
@@ -62,6 +62,7 @@ class LocalHost(Host):
         tty: bool = False,
         outlives_s: float | None = None,
         joined: bool = False,
+        handle: Handle | None = None,
         check: bool = True,
     ) -> Result:
         """See `Host.run`."""

@@ -16,14 +16,14 @@ from dsi.hosts import _ssh_files
 from dsi.hosts._local_ports import LocalListener
 from dsi.hosts._output import LAST_WORDS_S, Output, follow
 from dsi.hosts._ssh_connection import WINDOW_BYTES, Login
-from dsi.hosts._ssh_detached import Detached
+from dsi.hosts._ssh_detached import Detached, new_id
 from dsi.hosts._ssh_end import end_group
 from dsi.hosts._ssh_machine import Link, Machine, Note, make_machine
 from dsi.hosts._ssh_ports import SshListener, join_streams, who_listens
 from dsi.hosts._ssh_session import NoSession, ShellGone
 from dsi.hosts._ssh_shell import Command, Shell
 from dsi.hosts._ssh_terminal import run_on_terminal
-from dsi.hosts.base import KEEP_BYTES, Host, Listener, OnConnection, OnOutput, Reader, Writer
+from dsi.hosts.base import KEEP_BYTES, Handle, Host, Listener, OnConnection, OnOutput, Reader, Writer
 from dsi.model import Result
 
 __all__ = ["Note", "SshHost", "connect_ssh", "unheard"]
@@ -32,6 +32,9 @@ _log = structlog.get_logger(__name__)
 
 CONNECT_S: Final = 10.0
 """How long a connection from the host to somewhere may take before the other side counts as not there."""
+
+BEYOND_ALL_OUTPUT: Final = 1 << 62
+"""More bytes than a command ever wrote: who begins there gets none of them."""
 
 VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """What can be the name of a variable of the environment (POSIX, 3.231)."""
@@ -114,6 +117,7 @@ class SshHost(Host):
         tty: bool = False,
         outlives_s: float | None = None,
         joined: bool = False,
+        handle: Handle | None = None,
         check: bool = True,
     ) -> Result:
         """See `Host.run`. More commands at once than sshd has places for wait; their limits count from the start.
@@ -124,9 +128,10 @@ class SshHost(Host):
         _check(command, env or {})
         if outlives_s is not None and stdin is None and not tty:
             output = Output(keep_bytes=keep_bytes, on_output=on_output)
-            detached = self._detached(command, env or {}, output, outlives_s, joined=joined)
+            known = handle or self.new_handle()
+            detached = self._detached(known, command, output, outlives_s, env=env, joined=joined)
             return await follow(
-                self._to_its_end(detached, outlives_s),
+                self._to_its_end(detached, remove=handle is None),
                 end=detached.end,
                 output=output,
                 host=self.name,
@@ -154,9 +159,56 @@ class SshHost(Host):
                     check=check,
                 )
 
+    def new_handle(self) -> Handle:
+        """See `Host.new_handle`."""
+        return Handle(new_id(), self._machine.token)
+
+    async def resume(
+        self,
+        handle: Handle,
+        command: str,
+        *,
+        skip_bytes: int,
+        outlives_s: float,
+        no_output_s: float | None = None,
+        on_output: OnOutput | None = None,
+        keep_bytes: int = KEEP_BYTES,
+    ) -> Result:
+        """See `Host.resume`."""
+        output = Output(keep_bytes=keep_bytes, on_output=on_output)
+        detached = self._detached(handle, command, output, outlives_s, joined=True, skip_bytes=skip_bytes)
+        return await follow(
+            self._to_its_end(detached, remove=False),
+            end=detached.end,
+            output=output,
+            host=self.name,
+            command=command,
+            timeout_s=None,
+            no_output_s=no_output_s,
+            check=False,
+        )
+
+    async def release(self, handle: Handle, *, outlives_s: float) -> None:
+        """See `Host.release`."""
+        unheard = Output(keep_bytes=0, on_output=None)
+        left = self._detached(handle, "", unheard, outlives_s, joined=True, skip_bytes=BEYOND_ALL_OUTPUT)
+        await left.end_what_was_left()
+        await self._machine.finish(handle.id, at_once=True)
+
     def _detached(
-        self, command: str, env: Mapping[str, str], output: Output, outlives_s: float, *, joined: bool
+        self,
+        handle: Handle,
+        command: str,
+        output: Output,
+        outlives_s: float,
+        *,
+        env: Mapping[str, str] | None = None,
+        joined: bool,
+        skip_bytes: int | None = None,
     ) -> Detached:
+        """Give what has a command run detached, or followed on; from then on the host hears that we live."""
+        self._machine.beat(handle.token, every_s=outlives_s / 5)
+
         async def ask(script: str, take: OnOutput, on_begin: Callable[[], None]) -> None:
             asked = Command(script, is_ours=True)
             nudging = asyncio.create_task(self._machine.nudge(asked))
@@ -168,19 +220,20 @@ class SshHost(Host):
         return Detached(
             self.name,
             command,
-            env,
+            env or {},
             ask=ask,
             reach=self._link,
             output=output,
-            token=self._machine.token,
+            handle=handle,
             orphan_s=outlives_s,
             joined=joined,
+            skip_bytes=skip_bytes,
         )
 
-    async def _to_its_end(self, detached: Detached, outlives_s: float) -> int:
-        self._machine.beat(every_s=outlives_s / 5)
+    async def _to_its_end(self, detached: Detached, *, remove: bool) -> int:
         exit_status = await detached.status()
-        await self._machine.finish(detached.id, at_once=detached.was_long)
+        if remove:
+            await self._machine.finish(detached.id, at_once=detached.was_long)
         return exit_status
 
     async def feed(self, script: str, stdin: AsyncIterator[bytes], *, whole_stdin: bool) -> Result:
