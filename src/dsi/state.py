@@ -42,8 +42,10 @@ class State:
         except ValueError as problem:
             raise StateError(f"{path} is no JSON any more ({problem}); run `dsi teardown`, or delete it") from problem
 
-    def write(self, name: str, value: Any) -> None:
+    def write(self, name: str, value: Any, *, durable: bool = False) -> None:
         """Keep a JSON value under this name; readers see the old one or the new, never half of it.
+
+        `durable`: it is on the disk when this returns, and outlives this machine's crash.
 
         Raises:
             StateError: it can't be written: the disk is full, say.
@@ -56,7 +58,12 @@ class State:
             fresh.unlink(missing_ok=True)
             with os.fdopen(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
                 file.write(json.dumps(value, indent=1) + "\n")
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             fresh.replace(path)
+            if durable:
+                _sync_folder(self.folder)
         except OSError as problem:
             raise StateError(f"{path} can't be written: {problem.strerror}") from problem
 
@@ -100,3 +107,12 @@ class State:
             with suppress(OSError):
                 os.write(file.fileno(), f"{os.getpid()}\n".encode())
             yield
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk (fsync(2))."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

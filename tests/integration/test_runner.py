@@ -14,9 +14,10 @@ from dsi.config.models import Test
 from dsi.errors import ClusterError, DsiError
 from dsi.hosts import this_machine
 from dsi.inventory import Inventory
-from dsi.model import HostEntry
+from dsi.model import HostEntry, Result
 from dsi.report.plain import PlainProgress
 from dsi.runner import HookCommand, TaskOutcome, TaskPlan, TaskRunner, TestPlan
+from dsi.runner.during_test import run_during_test
 from dsi.timeline import Timeline
 
 
@@ -299,3 +300,18 @@ async def test_what_a_test_retrieves_lies_in_its_folder_by_host(bed: Bed) -> Non
     )
     await bed.run(plan("one", post_test=hook))
     assert (bed.reports / "one" / "workload_client.0" / "a" / "x").read_text() == "1\n"
+
+
+async def test_commands_that_were_due_without_dsi_are_noted_and_those_that_were_begun_not_run_again(bed: Bed) -> None:
+    words = ("begun", "missed", "due")
+    commands = list(zip((0, 3, 6), bed.said(*words), strict=True))
+    notes: list[str] = []
+    begun: list[int] = []
+
+    async def cmd() -> Result:
+        return await bed.context.inventory.workload_client.run("until [ -e said ]; do sleep 0.02; done")
+
+    await run_during_test(cmd(), commands, bed.context, notes, since_s=5.5, begun=1, on_begin=begun.append)
+    assert bed.words == ["due"]
+    assert begun == [3]
+    assert notes == ["during_test (hook.1): was due at 3 s, without dsi, and was not run"]

@@ -185,9 +185,9 @@ class Detached:
             await self.status()
 
 
-def new_id() -> str:
-    """Give a name that no other command has."""
-    return secrets.token_hex(8)
+def new_handle(token: str) -> Handle:
+    """Give a name that no other command has; it begins with the token."""
+    return Handle(f"{token}-{secrets.token_hex(4)}", token)
 
 
 def _is_cancelled() -> bool:
@@ -231,3 +231,12 @@ def beat_script(token: str) -> str:
 def removal_script(names: list[str]) -> str:
     """Give what removes all that is left of these commands."""
     return f"cd {FOLDER} 2>/dev/null && for i in {' '.join(names)}; do rm -f -- $i.*; done\nexit 0\n"
+
+
+def sweep_script(token: str) -> str:
+    """Give what removes all that is left of this token's commands that have ended, and of the token."""
+    return (
+        f"cd {FOLDER} 2>/dev/null && for i in {token}-*.state; do\n"
+        '{ read -r _ && read -r _; } 2>/dev/null <"$i" && rm -f -- "${i%state}"*; done\n'
+        f"rm -f -- {token}.beat\nexit 0\n"
+    )

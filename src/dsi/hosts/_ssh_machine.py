@@ -17,7 +17,7 @@ from dsi import clock
 from dsi.errors import HostError, HostUnreachable
 from dsi.hosts._output import Output
 from dsi.hosts._ssh_connection import Login, log_in
-from dsi.hosts._ssh_detached import beat_script, removal_script
+from dsi.hosts._ssh_detached import beat_script, removal_script, sweep_script
 from dsi.hosts._ssh_pool import Shells
 from dsi.hosts._ssh_session import NoSession, ShellGone
 from dsi.hosts._ssh_shell import Command
@@ -150,7 +150,8 @@ class Machine:
         self._restore: dict[object, Restore] = {}
         self.token = secrets.token_hex(8)
         """Under which the supervisors of detached commands look for a sign of life."""
-        self._tokens = {self.token}
+        self._tokens: set[str] = set()
+        """What was run under; more than one where a command of another dsi is followed."""
         self._beating: asyncio.Task[None] | None = None
         self._finished: list[str] = []
         self._whispers: set[asyncio.Task[bool]] = set()
@@ -173,8 +174,12 @@ class Machine:
                 task.cancel()
             await asyncio.wait(tasks)
             if self._beating is not None:
-                await self._whisper(removal_script([*self._finished, *self._tokens]))
+                await self._whisper("".join(f"({sweep_script(token)})\n" for token in self._tokens))
             await self._last.close()
+
+    def adopt(self, token: str) -> None:
+        """From now on be another dsi, which is gone: what is begun goes by its token."""
+        self.token = token
 
     def beat(self, token: str, every_s: float) -> None:
         """From now on tell the host every so often that we live, and are who goes by `token`."""

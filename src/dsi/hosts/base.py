@@ -16,6 +16,8 @@ KEEP_BYTES = 65_536
 END_GRACE_S = 5.0
 """How long the process group of a command that is ended has between SIGTERM and SIGKILL."""
 
+_ENDS_WITH_DSI = "a command that runs here ends with the dsi that began it: nobody can go on with it"
+
 OnOutput = Callable[[StreamName, bytes], Awaitable[None]]
 """Gets each block of output as it comes. While it waits, the command's output is not read: that is the backpressure."""
 
@@ -76,7 +78,7 @@ class Listener(Protocol):
 
 @dataclass(frozen=True)
 class Handle:
-    """By what another dsi finds a command that outlives this one: its name on the host, and that of dsi's sign of life."""
+    """By what another dsi finds a command that outlives this one: its name there, and that of dsi's sign of life."""
 
     id: str
     token: str
@@ -161,10 +163,15 @@ class Host(abc.ABC):
             ConnectionLost: it is no longer there. HostError: this host has no commands that outlive dsi.
             NoOutput: silent for `no_output_s`, counted from now.
         """
-        raise HostError(self.name, "a command that runs here ends with the dsi that began it: nobody can go on with it")
+        raise HostError(self.name, _ENDS_WITH_DSI)
 
     async def release(self, handle: Handle, *, outlives_s: float) -> None:
-        """End the command if it still runs, and remove what it has left on the host. Not there: nothing happens."""
+        """End the command if it still runs, and remove what it has left on the host. Not there: nothing happens.
+
+        Raises:
+            HostError: this host has no commands that outlive dsi.
+        """
+        raise HostError(self.name, _ENDS_WITH_DSI)
 
     @abc.abstractmethod
     async def put(self, source: Path, target: str) -> None:

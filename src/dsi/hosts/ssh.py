@@ -16,7 +16,7 @@ from dsi.hosts import _ssh_files
 from dsi.hosts._local_ports import LocalListener
 from dsi.hosts._output import LAST_WORDS_S, Output, follow
 from dsi.hosts._ssh_connection import WINDOW_BYTES, Login
-from dsi.hosts._ssh_detached import Detached, new_id
+from dsi.hosts._ssh_detached import Detached, new_handle
 from dsi.hosts._ssh_end import end_group
 from dsi.hosts._ssh_machine import Link, Machine, Note, make_machine
 from dsi.hosts._ssh_ports import SshListener, join_streams, who_listens
@@ -161,7 +161,7 @@ class SshHost(Host):
 
     def new_handle(self) -> Handle:
         """See `Host.new_handle`."""
-        return Handle(new_id(), self._machine.token)
+        return new_handle(self._machine.token)
 
     async def resume(
         self,
@@ -175,6 +175,7 @@ class SshHost(Host):
         keep_bytes: int = KEEP_BYTES,
     ) -> Result:
         """See `Host.resume`."""
+        self._machine.adopt(handle.token)
         output = Output(keep_bytes=keep_bytes, on_output=on_output)
         detached = self._detached(handle, command, output, outlives_s, joined=True, skip_bytes=skip_bytes)
         return await follow(

@@ -3,6 +3,7 @@
 from dsi.runner.hooks import run_hook
 from dsi.runner.outcome import Status, TaskOutcome, TestOutcome
 from dsi.runner.plan import Hook, HookCommand, TaskPlan, TestPlan
+from dsi.runner.running import Keeper, RunningTest
 from dsi.runner.task import Check, Companion, TaskRunner
 
 __all__ = [
@@ -10,6 +11,8 @@ __all__ = [
     "Companion",
     "Hook",
     "HookCommand",
+    "Keeper",
+    "RunningTest",
     "Status",
     "TaskOutcome",
     "TaskPlan",

@@ -8,20 +8,23 @@ post_task still does.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
 
 import structlog
 
 from dsi.commands import Context
 from dsi.config import dump
 from dsi.config.models import Test
-from dsi.errors import CommandTimeout, DsiError, ReportError, SourceMissing
+from dsi.errors import CommandTimeout, DsiError, HostError, ReportError, SourceMissing
 from dsi.masking import masked
+from dsi.model import Result
 from dsi.report.folder import inside, keep_text
 from dsi.report.progress import Progress
 from dsi.runner.during_test import run_during_test
 from dsi.runner.hooks import run_hook
 from dsi.runner.outcome import Status, TaskOutcome, TestOutcome
 from dsi.runner.plan import Hook, TaskPlan, TestPlan
+from dsi.runner.running import Forgetful, Keeper, RunningTest
 from dsi.runner.workload import OutputLog, run_cmd
 
 log = structlog.get_logger()
@@ -45,6 +48,8 @@ class TaskRunner:
     """Runs one task. `companions` and `checks` are handed in, since the runner needn't know what they are.
 
     `for_cmd_alone`: names of environment that the commands which run beside `cmd` don't get.
+    `keeper` keeps what another dsi needs to go on with the running test; `taken_over` is what one has kept that was
+    killed. The companions of that test are entered once more.
     """
 
     def __init__(
@@ -56,6 +61,8 @@ class TaskRunner:
         companions: Sequence[Companion] = (),
         checks: Sequence[Check] = (),
         for_cmd_alone: Sequence[str] = (),
+        keeper: Keeper | None = None,
+        taken_over: RunningTest | None = None,
     ) -> None:
         self._plan = plan
         self._context = context
@@ -63,7 +70,9 @@ class TaskRunner:
         self._companions = companions
         self._checks = checks
         self._for_cmd_alone = for_cmd_alone
-        self._outcome = TaskOutcome()
+        self._keeper = keeper or Forgetful()
+        self._taken_over = taken_over
+        self._outcome = TaskOutcome(tests=list(taken_over.before) if taken_over else [])
 
     async def run(self) -> TaskOutcome:
         """Run it all. What goes wrong stands in the outcome.
@@ -82,13 +91,15 @@ class TaskRunner:
         return self._outcome
 
     async def _run_tests(self) -> None:
-        await self._run_hook("pre_task", self._plan.pre_task, self._context.into("pre_task"))
-        total = len(self._plan.tests)
-        for number, plan in enumerate(self._plan.tests, start=1):
+        taken = self._taken_over
+        if taken is None:
+            await self._run_hook("pre_task", self._plan.pre_task, self._context.into("pre_task"))
+        total, first = len(self._plan.tests), taken.number if taken else 1
+        for number, plan in enumerate(self._plan.tests[first - 1 :], start=first):
             if self._outcome.error or self._outcome.interrupted:
                 return
             self._progress.test(plan.test.id, number, total)
-            self._outcome.tests.append(await self._run_test(plan, first=number == 1))
+            self._outcome.tests.append(await self._run_test(plan, number, taken if number == first else None))
 
     def _stop(self, error: str) -> None:
         self._outcome.error = error
@@ -111,13 +122,15 @@ class TaskRunner:
 
     # --- one test ---------------------------------------------------------------------------------------------------
 
-    async def _run_test(self, plan: TestPlan, *, first: bool) -> TestOutcome:
+    async def _run_test(self, plan: TestPlan, number: int, taken: RunningTest | None) -> TestOutcome:
+        """Run a test; `taken`: go on with it, from within its `cmd`."""
         test, clock = plan.test, self._context.clock
         context = self._context.into(test.id, {"DSI_TEST_ID": test.id})
-        start_s, begun_s = clock.wall_s(), clock.monotonic_s()
+        start_s = taken.start_s if taken else clock.wall_s()
+        begun_s = clock.monotonic_s() - (clock.wall_s() - start_s)
         notes: list[str] = []
         with context.timeline.span("test", test=test.id) as ending:
-            status, reason, exit_status = await self._run_guarded(plan, context, notes, first=first)
+            status, reason, exit_status = await self._run_guarded(plan, context, notes, number, taken)
             ending.update(status=status, reason=reason, exit_status=exit_status)
         return TestOutcome(
             id=test.id,
@@ -130,15 +143,19 @@ class TaskRunner:
         )
 
     async def _run_guarded(
-        self, plan: TestPlan, context: Context, notes: list[str], *, first: bool
+        self, plan: TestPlan, context: Context, notes: list[str], number: int, taken: RunningTest | None
     ) -> tuple[Status, str, int | None]:
+        start_s = context.clock.wall_s()
         status: Status = "passed"
         reason, exit_status = "", None
         try:
-            if not first:
-                await self._run_hook("between_tests", self._plan.between_tests, context)
-            await self._run_hook("pre_test", plan.pre_test, context)
-            exit_status = await self._run_workload(plan, context, notes)
+            if taken is None:
+                await self._lead_up(plan, context, first=number == 1)
+            running = taken or self._about_to_run(plan, number, start_s)
+            try:
+                exit_status = await self._run_workload(plan, context, notes, running)
+            finally:
+                await self._leave(running, context)
         except _TestFailed as failure:
             status, reason, exit_status = "failed", str(failure), failure.exit_status
         except DsiError as problem:
@@ -153,6 +170,38 @@ class TaskRunner:
         notes += late
         return status, reason, exit_status
 
+    async def _lead_up(self, plan: TestPlan, context: Context, *, first: bool) -> None:
+        if not first:
+            await self._run_hook("between_tests", self._plan.between_tests, context)
+        await self._run_hook("pre_test", plan.pre_test, context)
+        if self._plan.delay_s:
+            self._progress.step(f"waiting {self._plan.delay_s:g} s (test_delay_seconds)")
+            await context.clock.sleep(self._plan.delay_s)
+
+    def _about_to_run(self, plan: TestPlan, number: int, start_s: float) -> RunningTest:
+        client, now_s = self._context.inventory.workload_client, self._context.clock.wall_s()
+        return RunningTest(
+            test=plan.test.id,
+            number=number,
+            handle=None if plan.test.tty else client.new_handle(),
+            start_s=start_s,
+            cmd_s=now_s,
+            before=tuple(self._outcome.tests),
+        )
+
+    async def _leave(self, running: RunningTest, context: Context) -> None:
+        """See to it that nothing of `cmd` is left on its host, and nobody takes it over."""
+        try:
+            if running.handle is not None:
+                await context.inventory.workload_client.release(running.handle, outlives_s=context.orphan_s)
+        except HostError as problem:
+            log.warning(
+                f"what is left of cmd could not be ended; its host ends it in {context.orphan_s:g} s",
+                reason=str(problem),
+            )
+        finally:
+            self._keeper.forget()
+
     async def _finish(self, plan: TestPlan, context: Context) -> list[str]:
         """Fetch output files, check, run post_test: each though another failed or was interrupted. Give what failed."""
         failures: list[str] = []
@@ -165,43 +214,75 @@ class TaskRunner:
             failures.append("interrupted by the user")
         return failures + await self._run_to_the_end("post_test", plan.post_test, context)
 
-    async def _run_workload(self, plan: TestPlan, context: Context, notes: list[str]) -> int:
-        host = context.inventory.workload_client
-        if self._plan.delay_s:
-            self._progress.step(f"waiting {self._plan.delay_s:g} s (test_delay_seconds)")
-            await context.clock.sleep(self._plan.delay_s)
-        with OutputLog(context.reports / "test_output.log") as output:
+    async def _run_workload(self, plan: TestPlan, context: Context, notes: list[str], running: RunningTest) -> int:
+        again = running is self._taken_over
+        with OutputLog(context.reports / "test_output.log", again=again) as output:
+
+            def end(exit_status: int | None, message: str) -> None:
+                self._keeper.keep(replace(running, is_over=True))  # what stands in the log from now on isn't cmd's
+                output.end(exit_status, message)
+
             try:
                 async with AsyncExitStack() as stack:
                     environment = dict(context.environment)
                     for companion in self._companions:
                         environment |= await stack.enter_async_context(companion(context, plan.test))
-                    await self._write_workload_config(plan.test, context)
-                    self._progress.step("cmd")
-                    context.timeline.add("cmd_begin", test=plan.test.id)
-                    cmd = run_cmd(
-                        host,
-                        plan.test,
-                        environment,
-                        log=output,
-                        no_output_s=self._plan.no_output_s,
-                        orphan_s=context.orphan_s,
-                        progress=self._progress,
-                    )
-                    known = {name: text for name, text in environment.items() if name not in self._for_cmd_alone}
-                    result = await run_during_test(cmd, plan.during_test, context.with_environment(known), notes)
-                    context.timeline.add("cmd_end", test=plan.test.id, exit_status=result.exit_status)
+                    if not again:
+                        await self._write_workload_config(plan.test, context)
+                    result = await self._run_cmd(plan, context, environment, output, notes, running)
             except CommandTimeout as hung:
-                output.end(hung.results[0].exit_status, f"hung: {hung}")
+                end(hung.results[0].exit_status, f"hung: {hung}")
                 raise _TestFailed(f"hung: {hung}", hung.results[0].exit_status) from hung
             except (DsiError, asyncio.CancelledError) as problem:
                 if not isinstance(problem, ReportError):
-                    output.end(None, str(problem) or "interrupted")
+                    end(None, str(problem) or "interrupted")
                 raise
-            output.end(result.exit_status, "failed" if result.exit_status else "success")
+            end(result.exit_status, "failed" if result.exit_status else "success")
         if result.exit_status:
             raise _TestFailed(f"cmd: exit status {result.exit_status}", result.exit_status)
         return result.exit_status
+
+    async def _run_cmd(
+        self,
+        plan: TestPlan,
+        context: Context,
+        environment: Mapping[str, str],
+        output: OutputLog,
+        notes: list[str],
+        running: RunningTest,
+    ) -> Result:
+        """Run `cmd`, or go on with it, and what runs beside it."""
+        again, now_s = running is self._taken_over, context.clock.wall_s()
+        running = running if again else replace(running, cmd_s=now_s)
+        self._progress.step("cmd, taken over" if again else "cmd")
+        if again:
+            context.timeline.add("cmd_taken_over", test=plan.test.id, output_bytes=output.size_bytes())
+        else:
+            self._keeper.keep(running)
+            context.timeline.add("cmd_begin", test=plan.test.id)
+        cmd = run_cmd(
+            context.inventory.workload_client,
+            plan.test,
+            environment,
+            log=output,
+            no_output_s=self._plan.no_output_s,
+            orphan_s=context.orphan_s,
+            progress=self._progress,
+            handle=running.handle,
+            again=again,
+        )
+        known = {name: text for name, text in environment.items() if name not in self._for_cmd_alone}
+        result = await run_during_test(
+            cmd,
+            plan.during_test,
+            context.with_environment(known),
+            notes,
+            since_s=max(now_s - running.cmd_s, 0.0),
+            begun=running.during_test,
+            on_begin=lambda begun: self._keeper.keep(replace(running, during_test=begun)),
+        )
+        context.timeline.add("cmd_end", test=plan.test.id, exit_status=result.exit_status)
+        return result
 
     async def _write_workload_config(self, test: Test, context: Context) -> None:
         if test.config_filename is None or test.workload_config is None:

@@ -7,17 +7,21 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from dsi.config.models import Test
-from dsi.hosts.base import Host
+from dsi.hosts.base import Handle, Host
 from dsi.model import Result, StreamName
 from dsi.report.folder import writing
 from dsi.report.progress import Progress
 
 
 class OutputLog(AbstractContextManager["OutputLog"]):
-    """`test_output.log`: what `cmd` writes, as it comes, and at the end how it ended."""
+    """`test_output.log`: what `cmd` writes, as it comes, and at the end how it ended.
 
-    def __init__(self, path: Path) -> None:
+    `again`: another dsi has begun it, and this one goes on.
+    """
+
+    def __init__(self, path: Path, *, again: bool = False) -> None:
         self._path = path
+        self._again = again
         self._file: BinaryIO | None = None
         self._last = b"\n"
 
@@ -29,8 +33,12 @@ class OutputLog(AbstractContextManager["OutputLog"]):
         """
         with writing(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("wb", buffering=0)
+            self._file = self._path.open("ab" if self._again else "wb", buffering=0)
         return self
+
+    def size_bytes(self) -> int:
+        """Give how much was written until now."""
+        return self._path.stat().st_size
 
     def write(self, block: bytes) -> None:
         """Write a block.
@@ -70,10 +78,13 @@ async def run_cmd(
     no_output_s: float,
     orphan_s: float,
     progress: Progress,
+    handle: Handle | None,
+    again: bool = False,
 ) -> Result:
     """Run `cmd` on the workload client; its output goes to the log and to the person who watches.
 
-    It is not lost with the connection (but with `tty`); without dsi it goes on for `orphan_s`.
+    It is not lost with the connection (but with `tty`); without dsi it goes on for `orphan_s`. `again`: another dsi has
+    begun it under this `handle`, and this one goes on behind what the log has.
 
     Raises:
         NoOutput: it was silent for too long, and was ended.
@@ -84,6 +95,15 @@ async def run_cmd(
         log.write(block)
         progress.output(block)
 
+    if again and handle is not None:
+        return await host.resume(
+            handle,
+            test.cmd,
+            skip_bytes=log.size_bytes(),
+            outlives_s=orphan_s,
+            no_output_s=no_output_s,
+            on_output=pass_on,
+        )
     return await host.run(
         test.cmd,
         env={"PYTHONUNBUFFERED": "1", **environment},
@@ -92,5 +112,6 @@ async def run_cmd(
         tty=test.tty,
         outlives_s=orphan_s,
         joined=True,
+        handle=handle,
         check=False,
     )

@@ -1,14 +1,18 @@
 """The dsisocket of a test: what its clients may run, with what, and what it says of the run."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from dsi.clock import SYSTEM
 from dsi.commands import Allowed, Context, Scope, known_words, parse
 from dsi.config.models import AUTO_TOKEN, Dsisocket, Test
 from dsi.control import PROTOCOL_LEVEL, Journal, Run, client_address, open_dsisocket
+from dsi.errors import PortTaken
+from dsi.hosts.base import Host, Reader, Writer
 from dsi.masking import hide
 from dsi.state import State
 from dsi.systems.mongodb import Deployment, present_roles
@@ -18,18 +22,33 @@ TOKEN: Final = "DSI_SOCKET_TOKEN"  # noqa: S105  the name of the variable
 
 _JOURNAL = "dsisocket.journal"
 
+_TOKEN = "dsisocket_token"  # noqa: S105  the name of a file
+
 _STATE = "dsisocket"
 """Where `dsi send` finds it: `.dsi/dsisocket.json`, which only its owner can read."""
 
 
+PORT_S: Final = 20.0
+"""How long sshd may take to free the port of a dsi that was killed."""
+
+
+async def _turned_away(_reader: Reader, writer: Writer) -> None:
+    """Serve a client that came a moment too early: it is to try again."""
+    writer.close()
+
+
 @dataclass(frozen=True, kw_only=True)
 class SocketOfATest:
-    """Opens the dsisocket as long as `cmd` runs (`companion`)."""
+    """Opens the dsisocket as long as `cmd` runs (`companion`).
+
+    `taken_over`: the test that a dsi which was killed has begun. Its clients know that one's token, and its retry_ids.
+    """
 
     settings: Dsisocket
     scope: Scope
     state: State
     deployment: Deployment
+    taken_over: str | None = None
 
     @asynccontextmanager
     async def companion(self, context: Context, test: Test) -> AsyncIterator[Mapping[str, str]]:
@@ -59,13 +78,17 @@ class SocketOfATest:
                 "commands": allowed.names(known_words(self.scope)),
             }
 
-        token = self._token()
+        again = test.id == self.taken_over
+        if again:
+            await self._wait_for_port(context.inventory.workload_client)
+        token = self._token(again=again)
+        self.state.write(_TOKEN, token)
         async with open_dsisocket(
             context.inventory.workload_client,
             self.settings,
             execute,
             context.timeline,
-            journal=self._fresh_journal(),
+            journal=self._journal(again=again),
             describe=describe,
             token=token,
         ):
@@ -75,17 +98,35 @@ class SocketOfATest:
             finally:
                 self.state.forget(_STATE)
 
-    def _token(self) -> str | None:
-        token = secrets.token_urlsafe(32) if self.settings.token == AUTO_TOKEN else self.settings.token
+    def _token(self, *, again: bool) -> str | None:
+        token = self.settings.token
+        if again:
+            token = self.state.read(_TOKEN)
+        elif token == AUTO_TOKEN:
+            token = secrets.token_urlsafe(32)
         if token is not None:
             hide(token)
         return token
 
-    def _fresh_journal(self) -> Journal:
-        """Begin the test's journal: a retry_id is a client's own within one test."""
+    def _journal(self, *, again: bool) -> Journal:
+        """Begin the test's journal: a retry_id is a client's own within one test. Or go on with it."""
         path = self.state.make_folder() / _JOURNAL
-        path.unlink(missing_ok=True)
+        if not again:
+            path.unlink(missing_ok=True)
         return Journal(path)
+
+    async def _wait_for_port(self, client: Host) -> None:
+        """Wait until sshd has noticed that the dsi which had the port is gone."""
+        with suppress(TimeoutError):  # whoever opens it will be told who has it
+            async with asyncio.timeout(PORT_S):
+                while True:
+                    try:
+                        listener = await client.listen(self.settings.bind_addr, self.settings.port, _turned_away)
+                    except PortTaken:
+                        await SYSTEM.sleep(0.2)
+                    else:
+                        await listener.close()
+                        return
 
     async def _topology(self) -> list[Mapping[str, str]]:
         nodes = self.deployment.nodes

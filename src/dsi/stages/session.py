@@ -94,6 +94,11 @@ class Session:
             self.timeline.move_to(self.reports / "timeline.jsonl")
         return self.reports
 
+    def resume_reports(self, folder: Path) -> None:
+        """Go on in the reports folder of a dsi that was killed."""
+        self.reports = folder
+        self.timeline.move_to(folder / "timeline.jsonl")
+
     async def inventory(self, tree: Tree) -> Inventory:
         """Connect to the hosts that provisioning gave.
 

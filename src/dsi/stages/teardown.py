@@ -7,6 +7,7 @@ from dsi.config.models import MongodbSetup
 from dsi.errors import DsiError, raise_together
 from dsi.hosts import this_machine
 from dsi.inventory import Inventory
+from dsi.stages.running_test import end_left
 from dsi.stages.session import Session
 from dsi.systems.mongodb import Deployment
 
@@ -32,20 +33,20 @@ async def teardown(session: Session) -> None:
 
 
 async def end_all(session: Session) -> None:
-    """End the nodes that dsi has started, and the local hosts.
+    """End the `cmd` that a dsi which was killed has left, the nodes that dsi has started, and the local hosts.
 
     Raises:
-        DsiError: a node couldn't be ended; everything else has been.
+        DsiError: a node or `cmd` couldn't be ended; everything else has been.
     """
     await session.disconnect()
-    problem: DsiError | None = None
-    try:
-        await _stop_nodes(session)
-    except DsiError as failure:
-        problem = failure
+    failures: list[DsiError] = []
+    for ending in (end_left(session.state), _stop_nodes(session)):
+        try:
+            await ending
+        except DsiError as failure:
+            failures.append(failure)
     await provisioning.local.teardown(session.state)
-    if problem is not None:
-        raise problem
+    raise_together(failures)
     session.state.forget(_NODES)  # what is left of them was on hosts that are gone
 
 

@@ -1,21 +1,24 @@
 """Stage test_control: the tests of a task."""
 
+from pathlib import Path
 from typing import Any
 
 import structlog
 
 from dsi import config
+from dsi.clock import isoformat
 from dsi.commands import Context
 from dsi.config import Tree
 from dsi.config.models import Test, Validated
 from dsi.errors import ReportError, StateError
 from dsi.report.folder import copy_configuration
 from dsi.report.progress import Progress
-from dsi.runner import Check, Companion, TaskOutcome, TaskPlan, TaskRunner, TestPlan
+from dsi.runner import Check, Companion, RunningTest, TaskOutcome, TaskPlan, TaskRunner, TestPlan
 from dsi.stages.client_files import FOR_CMD, client_files
 from dsi.stages.dsisocket import TOKEN, SocketOfATest
 from dsi.stages.hooks import hook, timed_hook
 from dsi.stages.node_watch import NodesOfATest
+from dsi.stages.running_test import RunningTestKept, insist_on_none, what_to_take_over
 from dsi.stages.scope import scope_of
 from dsi.stages.session import Session
 from dsi.systems.mongodb import Deployment
@@ -32,21 +35,51 @@ async def test_control(session: Session) -> TaskOutcome:
         DsiError: what keeps the task from beginning.
     """
     tree = session.begin(STAGE)
-    settings = config.test_control(tree)
+    insist_on_none(session.state)
     reports = session.start_reports()
+    await _insist_on_nodes(await session.deployment(tree))
+    return await _run_task(session, tree, reports)
+
+
+async def attach(session: Session) -> TaskOutcome:
+    """Go on with the task of a dsi that was killed while a test's `cmd` ran. The rest is as in `test_control`.
+
+    Raises:
+        DsiError: what keeps it from being taken over.
+    """
+    tree = session.begin(STAGE)
+    running, reports = what_to_take_over(session.state, plan_of(tree))
+    session.resume_reports(reports)
+    log.info(f"going on with test {running.test}, begun {isoformat(running.start_s)}")
+    # A node that is down is no reason to leave the test alone: it will be failed for that.
+    return await _run_task(session, tree, reports, running)
+
+
+async def _run_task(session: Session, tree: Tree, reports: Path, taken_over: RunningTest | None = None) -> TaskOutcome:
+    settings = config.test_control(tree)
     context = await session.context(tree)
     deployment = await session.deployment(tree)
-    await _insist_on_nodes(deployment)
     nodes = NodesOfATest(deployment, session.timeline)
     companions: list[Companion] = [nodes.companion]
     if settings.dsisocket.enabled:
         socket = SocketOfATest(
-            settings=settings.dsisocket, scope=scope_of(tree), state=session.state, deployment=deployment
+            settings=settings.dsisocket,
+            scope=scope_of(tree),
+            state=session.state,
+            deployment=deployment,
+            taken_over=taken_over.test if taken_over else None,
         )
         companions += [socket.companion, client_files]
     checks = [nodes.check, _validate(deployment, config.validated(tree), session.progress)]
     runner = TaskRunner(
-        plan_of(tree), context, session.progress, companions=companions, checks=checks, for_cmd_alone=[TOKEN, *FOR_CMD]
+        plan_of(tree),
+        context,
+        session.progress,
+        companions=companions,
+        checks=checks,
+        for_cmd_alone=[TOKEN, *FOR_CMD],
+        keeper=RunningTestKept(session.state, reports),
+        taken_over=taken_over,
     )
     outcome = await runner.run()
     session.timeline.add("task_end", error=outcome.error, interrupted=outcome.interrupted, notes=outcome.notes)

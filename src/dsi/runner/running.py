@@ -1,0 +1,53 @@
+"""What is to be known of a test while its `cmd` runs, so that another dsi can take it over."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from dsi.hosts.base import Handle
+from dsi.runner.outcome import TestOutcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningTest:
+    """A test whose `cmd` was begun. What it wrote until now is in its test_output.log, and nothing else is in there.
+
+    `number`: its place among the task's tests, from 1. `handle`: of `cmd` on its host; None: it ends with this dsi.
+    `start_s`, `cmd_s`: when the test and `cmd` began (wall clock). `during_test`: how many of its commands were begun.
+    `before`: what came of the tests before it. `is_over`: what comes next is not taken over.
+    """
+
+    test: str
+    number: int
+    handle: Handle | None
+    start_s: float
+    cmd_s: float
+    during_test: int = 0
+    before: Sequence[TestOutcome] = ()
+    is_over: bool = False
+
+
+class Keeper(Protocol):
+    """Keeps what is known of the running test where it outlives dsi."""
+
+    def keep(self, running: RunningTest) -> None:
+        """Keep this, in place of what was kept before; it is on the disk when this returns.
+
+        Raises:
+            StateError: it can't be kept.
+        """
+        ...
+
+    def forget(self) -> None:
+        """Keep nothing any more: no test runs."""
+        ...
+
+
+class Forgetful:
+    """A `Keeper` for those who take nothing over."""
+
+    def keep(self, running: RunningTest) -> None:
+        """Let it pass."""
+
+    def forget(self) -> None:
+        """Nothing was kept."""

@@ -1,0 +1,41 @@
+"""Where `cmd` ends with dsi, nobody can go on with it, and `dsi test-control --attach` says so."""
+
+import signal
+from pathlib import Path
+
+from tests.integration.work_directory import WorkDirectory, wait_until
+
+TASK = "run:\n  - {id: hold, type: shell, cmd: 'echo begun; [ -e ../../../../again ] || exec sleep 12345'}\n"
+
+
+def killed_in_cmd(folder: Path) -> WorkDirectory:
+    work = WorkDirectory(
+        folder,
+        infrastructure_provisioning="provider: local\ntfvars: {workload_instance_count: 1}\n",
+        test_control=TASK,
+    )
+    work.dsi("provision")
+    process = work.start("test-control")
+    log = folder / "reports" / "hold" / "test_output.log"
+    wait_until(lambda: process.poll() is not None or (log.exists() and log.read_text() == "begun\n"), "it has begun")
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return work
+
+
+def sleeps(work: WorkDirectory) -> list[str]:
+    return [process for process in work.processes() if "sleep 12345" in process]
+
+
+def test_on_a_local_host_cmd_ends_with_dsi_and_the_task_begins_again(tmp_path: Path) -> None:
+    work = killed_in_cmd(tmp_path)
+    try:
+        wait_until(lambda: not sleeps(work), "cmd has ended with dsi")
+        refused = work.dsi("test-control", "--attach", exit_status=3).stderr
+        assert "test hold: its cmd can't be taken over" in refused
+        assert "a workload client that is reached over SSH" in refused
+        (tmp_path / "again").touch()
+        assert "dsi was killed in test hold" in work.dsi("test-control").stderr
+        assert "there is nothing to take over" in work.dsi("test-control", "--attach", exit_status=3).stderr
+    finally:
+        work.dsi("teardown")
