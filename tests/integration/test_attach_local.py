@@ -5,14 +5,15 @@ from pathlib import Path
 
 from tests.integration.work_directory import WorkDirectory, wait_until
 
-TASK = "run:\n  - {id: hold, type: shell, cmd: 'echo begun; [ -e ../../../../again ] || exec sleep 12345'}\n"
+LOCAL = "provider: local\ntfvars: {workload_instance_count: 1}\n"
+THIS_MACHINE = "provider: static\nhosts: {workload_client: [{public_ip: localhost}]}\n"
 
 
-def killed_in_cmd(folder: Path) -> WorkDirectory:
+def killed_in_cmd(folder: Path, hosts: str, cmd: str) -> WorkDirectory:
     work = WorkDirectory(
         folder,
-        infrastructure_provisioning="provider: local\ntfvars: {workload_instance_count: 1}\n",
-        test_control=TASK,
+        infrastructure_provisioning=hosts,
+        test_control=f"run:\n  - {{id: hold, type: shell, cmd: 'echo begun; {cmd}'}}\n",
     )
     work.dsi("provision")
     process = work.start("test-control")
@@ -28,7 +29,7 @@ def sleeps(work: WorkDirectory) -> list[str]:
 
 
 def test_on_a_local_host_cmd_ends_with_dsi_and_the_task_begins_again(tmp_path: Path) -> None:
-    work = killed_in_cmd(tmp_path)
+    work = killed_in_cmd(tmp_path, LOCAL, "[ -e ../../../../again ] || exec sleep 12345")
     try:
         wait_until(lambda: not sleeps(work), "cmd has ended with dsi")
         refused = work.dsi("test-control", "--attach", exit_status=3).stderr
@@ -37,5 +38,16 @@ def test_on_a_local_host_cmd_ends_with_dsi_and_the_task_begins_again(tmp_path: P
         (tmp_path / "again").touch()
         assert "dsi was killed in test hold" in work.dsi("test-control").stderr
         assert "there is nothing to take over" in work.dsi("test-control", "--attach", exit_status=3).stderr
+    finally:
+        work.dsi("teardown")
+
+
+def test_what_ran_on_this_machine_itself_is_ended_before_the_next_test_begins(tmp_path: Path) -> None:
+    work = killed_in_cmd(tmp_path, THIS_MACHINE, f"cd {tmp_path}; [ -e again ] || {{ sleep 12345 & sleep 12345; }}")
+    try:
+        assert sleeps(work)
+        (tmp_path / "again").touch()
+        work.dsi("test-control")
+        assert not sleeps(work)
     finally:
         work.dsi("teardown")

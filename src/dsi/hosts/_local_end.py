@@ -53,7 +53,7 @@ async def end_local_hosts(records: Sequence[LocalHostRecord]) -> None:
         HostError: one belongs to another user.
     """
     await asyncio.gather(*(_end(record.name, record.pid, record.start_time) for record in records))
-    await _end_marked([Path(record.home).parent for record in records if not record.isolated])
+    await _end_in_folders([Path(record.home).parent for record in records if not record.isolated])
 
 
 async def end_local_hosts_in(folder: Path) -> None:
@@ -83,7 +83,7 @@ def start_time_of(pid: int) -> int | None:
 async def end_in(folders: Sequence[Path]) -> None:
     """End the hosts that live in these folders, whoever started them."""
     await asyncio.gather(*(_end_listening(folder) for folder in folders))
-    await _end_marked(folders)
+    await _end_in_folders(folders)
 
 
 async def _end_listening(folder: Path) -> None:
@@ -169,9 +169,17 @@ async def kill_child(pid: int) -> None:
     _reap(pid)
 
 
-async def _end_marked(folders: Sequence[Path]) -> None:
+async def end_processes_with(variable: str, value: str) -> None:
+    """Kill the processes of this machine that have this in their environment, and that we may kill."""
+    await _end_marked({f"{variable}={value}".encode()})
+
+
+async def _end_in_folders(folders: Sequence[Path]) -> None:
     """Kill what is left of hosts without a namespace whose first process was killed."""
-    marks = {f"{MARK}={folder}".encode() for folder in folders}
+    await _end_marked({f"{MARK}={folder}".encode() for folder in folders})
+
+
+async def _end_marked(marks: set[bytes]) -> None:
     give_up_s = clock.SYSTEM.monotonic_s() + END_S
     while marks and (pids := _marked(marks)) and clock.SYSTEM.monotonic_s() < give_up_s:
         for pid in pids:

@@ -11,7 +11,14 @@ from typing import Final
 
 from dsi.errors import HostError, SourceMissing, TransferError
 from dsi.hosts import _local_files
-from dsi.hosts._local_end import LocalHostRecord, end_local_hosts, end_local_hosts_in, environment_mark, is_alive
+from dsi.hosts._local_end import (
+    LocalHostRecord,
+    end_local_hosts,
+    end_local_hosts_in,
+    end_processes_with,
+    environment_mark,
+    is_alive,
+)
 from dsi.hosts._local_ports import LocalListener, who_listens
 from dsi.hosts._local_process import ChildStarter, InitStarter, Outlets, Process, Starter, open_outlets
 from dsi.hosts._local_start import start_local_hosts
@@ -25,6 +32,7 @@ __all__ = [
     "conn_argv",
     "end_local_hosts",
     "end_local_hosts_in",
+    "end_processes_with",
     "is_alive",
     "local_host",
     "start_local_hosts",

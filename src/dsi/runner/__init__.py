@@ -3,10 +3,11 @@
 from dsi.runner.hooks import run_hook
 from dsi.runner.outcome import Status, TaskOutcome, TestOutcome
 from dsi.runner.plan import Hook, HookCommand, TaskPlan, TestPlan
-from dsi.runner.running import Keeper, RunningTest
+from dsi.runner.running import MARK, Keeper, RunningTest
 from dsi.runner.task import Check, Companion, TaskRunner
 
 __all__ = [
+    "MARK",
     "Check",
     "Companion",
     "Hook",

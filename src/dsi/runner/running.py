@@ -7,12 +7,16 @@ from typing import Protocol
 from dsi.hosts.base import Handle
 from dsi.runner.outcome import TestOutcome
 
+MARK = "DSI_CMD"
+"""The variable by which the processes of a `cmd` can be found on this machine."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunningTest:
     """A test whose `cmd` was begun. What it wrote until now is in its test_output.log, and nothing else is in there.
 
     `number`: its place among the task's tests, from 1. `handle`: of `cmd` on its host; None: it ends with this dsi.
+    `mark`: what `cmd` and all it starts have as DSI_CMD in their environment.
     `start_s`, `cmd_s`: when the test and `cmd` began (wall clock). `during_test`: how many of its commands were begun.
     `before`: what came of the tests before it. `is_over`: what comes next is not taken over.
     """
@@ -20,6 +24,7 @@ class RunningTest:
     test: str
     number: int
     handle: Handle | None
+    mark: str
     start_s: float
     cmd_s: float
     during_test: int = 0

@@ -6,6 +6,7 @@ post_task still does.
 """
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
@@ -24,7 +25,7 @@ from dsi.runner.during_test import run_during_test
 from dsi.runner.hooks import run_hook
 from dsi.runner.outcome import Status, TaskOutcome, TestOutcome
 from dsi.runner.plan import Hook, TaskPlan, TestPlan
-from dsi.runner.running import Forgetful, Keeper, RunningTest
+from dsi.runner.running import MARK, Forgetful, Keeper, RunningTest
 from dsi.runner.workload import OutputLog, run_cmd
 
 log = structlog.get_logger()
@@ -184,6 +185,7 @@ class TaskRunner:
             test=plan.test.id,
             number=number,
             handle=None if plan.test.tty else client.new_handle(),
+            mark=secrets.token_hex(8),
             start_s=start_s,
             cmd_s=now_s,
             before=tuple(self._outcome.tests),
@@ -263,7 +265,7 @@ class TaskRunner:
         cmd = run_cmd(
             context.inventory.workload_client,
             plan.test,
-            environment,
+            {**environment, MARK: running.mark},
             log=output,
             no_output_s=self._plan.no_output_s,
             orphan_s=context.orphan_s,

@@ -8,8 +8,8 @@ import structlog
 
 from dsi import provisioning
 from dsi.errors import StateError
-from dsi.hosts import Handle
-from dsi.runner import RunningTest, TaskPlan, TestOutcome
+from dsi.hosts import Handle, end_processes_with
+from dsi.runner import MARK, RunningTest, TaskPlan, TestOutcome
 from dsi.state import State
 
 log = structlog.get_logger()
@@ -53,7 +53,7 @@ def left_running(state: State) -> tuple[RunningTest, Path] | None:
     return running, reports
 
 
-def what_to_take_over(state: State, plan: TaskPlan) -> tuple[RunningTest, Path]:
+async def what_to_take_over(state: State, plan: TaskPlan) -> tuple[RunningTest, Path]:
     """Give the test that is to be taken over, and its reports folder.
 
     Raises:
@@ -67,6 +67,7 @@ def what_to_take_over(state: State, plan: TaskPlan) -> tuple[RunningTest, Path]:
         )
     running, reports = left
     if running.handle is None:
+        await end_processes_with(MARK, running.mark)
         raise StateError(
             f"test {running.test}: its cmd can't be taken over. That takes a workload client that is reached over SSH, "
             "and a test without `tty`: elsewhere cmd ends with dsi. What it had written is in "
@@ -85,7 +86,7 @@ def what_to_take_over(state: State, plan: TaskPlan) -> tuple[RunningTest, Path]:
     return running, reports
 
 
-def insist_on_none(state: State) -> None:
+async def insist_on_none(state: State) -> None:
     """See to it that no other task's `cmd` is still running: two at once would measure each other.
 
     Raises:
@@ -100,6 +101,7 @@ def insist_on_none(state: State) -> None:
             f"dsi was killed while test {running.test} ran, and its cmd goes on without it: "
             "`dsi test-control --attach` takes it over; `dsi teardown` ends it"
         )
+    await end_processes_with(MARK, running.mark)  # a workload client that is this machine itself ends nothing
     log.warning(f"dsi was killed in test {running.test}; what it had measured is in {reports / running.test}")
     state.forget(_STATE)
 
@@ -111,7 +113,10 @@ async def end_left(state: State) -> None:
         HostUnreachable, HostError: it couldn't be ended, and is still remembered.
     """
     left = left_running(state)
-    if left is not None and (handle := left[0].handle) is not None:
+    if left is None:
+        return
+    await end_processes_with(MARK, left[0].mark)
+    if (handle := left[0].handle) is not None:
         entry = next(entry for entry in provisioning.remembered(state) if entry.role == "workload_client")
         hosts = await provisioning.connect([entry], state)
         try:

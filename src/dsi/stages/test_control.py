@@ -35,7 +35,7 @@ async def test_control(session: Session) -> TaskOutcome:
         DsiError: what keeps the task from beginning.
     """
     tree = session.begin(STAGE)
-    insist_on_none(session.state)
+    await insist_on_none(session.state)
     reports = session.start_reports()
     await _insist_on_nodes(await session.deployment(tree))
     return await _run_task(session, tree, reports)
@@ -48,7 +48,7 @@ async def attach(session: Session) -> TaskOutcome:
         DsiError: what keeps it from being taken over.
     """
     tree = session.begin(STAGE)
-    running, reports = what_to_take_over(session.state, plan_of(tree))
+    running, reports = await what_to_take_over(session.state, plan_of(tree))
     session.resume_reports(reports)
     log.info(f"going on with test {running.test}, begun {isoformat(running.start_s)}")
     # A node that is down is no reason to leave the test alone: it will be failed for that.
