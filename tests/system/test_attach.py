@@ -126,6 +126,8 @@ def test_teardown_ends_what_was_left(tmp_path: Path, ssh_hosts: StartHosts) -> N
     work = work_directory(tmp_path, host, HOLD)
     work.dsi("provision")
     killed(work, "test-control", lines=1)
+    for stage in ("run", "mongodb-setup"):
+        assert "its cmd goes on without it" in work.dsi(stage, exit_status=3).stderr
     assert sleeps(host)
     work.dsi("teardown")
     assert left(host) == ""

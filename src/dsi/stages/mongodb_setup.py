@@ -7,6 +7,7 @@ from dsi.config import Tree
 from dsi.errors import ConfigError, DsiError
 from dsi.runner import run_hook
 from dsi.stages.hooks import hook
+from dsi.stages.running_test import insist_on_none
 from dsi.stages.session import Session
 from dsi.stages.validate import in_the_files
 
@@ -22,6 +23,7 @@ async def mongodb_setup(session: Session) -> None:
         DsiError: what broke; `upon_error` has run then.
     """
     tree = session.begin(STAGE)
+    await insist_on_none(session.state)
     context = await session.context(tree)
     deployment = await session.deployment(tree)
     await deployment.stop()

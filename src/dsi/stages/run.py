@@ -9,6 +9,7 @@ from dsi.runner import TaskOutcome
 from dsi.stages.bootstrap import bootstrap
 from dsi.stages.mongodb_setup import mongodb_setup
 from dsi.stages.provision import provision
+from dsi.stages.running_test import insist_on_none
 from dsi.stages.session import Session
 from dsi.stages.teardown import teardown
 from dsi.stages.test_control import test_control
@@ -41,6 +42,7 @@ async def run(session: Session, *, keep: bool = False) -> TaskOutcome | None:
         names = ", ".join(f"{name}.yml" for name, _ in STAGES)
         raise Preflight(f"there is nothing to run in {session.work_directory}: it has none of {names}")
     session.load()
+    await insist_on_none(session.state)  # before anything is touched: a cluster that a test still uses, say
     session.start_reports()
     outcome: TaskOutcome | None = None
     try:
