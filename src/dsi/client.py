@@ -299,7 +299,7 @@ def _place(address: str) -> tuple[str, int]:
     (('127.0.0.1', 27007), ('::1', 27007))
     """
     host, _, port = address.rpartition(":")
-    if not port.isdigit():
+    if not port.isdecimal() or not 0 < int(port) < 1 << 16:
         raise ValueError(f"an address has the form HOST:PORT, as 127.0.0.1:27007; this is {address!r}")
     return host.strip("[]"), int(port)
 
@@ -338,7 +338,7 @@ class _Commands(Generic[_R]):
         """Take address and token from where dsi puts them for a running test: `DSI_SOCKET`, `DSI_SOCKET_TOKEN`.
 
         Raises:
-            NotConnected: they aren't there.
+            NotConnected: they aren't there, or what is there is no address.
         """
         address = os.environ.get("DSI_SOCKET")
         if not address:
@@ -347,7 +347,10 @@ class _Commands(Generic[_R]):
                 "test_control.yml has `dsisocket: {enabled: true}`"
             )
         token = os.environ.get("DSI_SOCKET_TOKEN") or None
-        return cls(address, token=token, retry=retry, patience_s=patience_s)
+        try:
+            return cls(address, token=token, retry=retry, patience_s=patience_s)
+        except ValueError as problem:
+            raise NotConnected(f"DSI_SOCKET: {problem}") from None
 
     def send(self, command: Mapping[str, Any], *, timeout: float | str | None = None) -> _R:
         """Send any command, and wait until it is done. `timeout`: seconds, or "1m30s", after which dsi ends it.
@@ -675,6 +678,12 @@ NO_REPLY = 69
 
 INTERRUPTED = 130
 
+PIPE_CLOSED = 141
+"""Exit status where nobody reads what is shown any more (`| head`): that of a program which SIGPIPE ends."""
+
+HURRIED_S = 2.0
+"""How long it is tried to reach dsi in order to end a command: whoever pressed Ctrl-C is waiting."""
+
 
 class Screen:
     """Shows what dsi says: `HOST: line` as it comes, stdout and stderr apart; or with `as_json` each line as it is."""
@@ -714,7 +723,16 @@ class Screen:
 
 
 def _print(line: str, file: Any = None) -> None:
-    print(line, file=file or sys.stdout, flush=True)
+    """Show a line; what the terminal's encoding hasn't is shown escaped."""
+    file = file or sys.stdout
+    encoding = getattr(file, "encoding", None) or "utf-8"
+    print(line.encode(encoding, "backslashreplace").decode(encoding), file=file, flush=True)
+
+
+def pipe_closed() -> int:
+    """Have nothing more be written to the closed standard output, also not when Python ends; give the exit status."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return PIPE_CLOSED
 
 
 def read_command(text: str) -> dict[str, Any]:
@@ -734,15 +752,18 @@ def read_command(text: str) -> dict[str, Any]:
 
 
 def show(dsi: DsiSocket, command: Mapping[str, Any], screen: Screen) -> int:
-    """Send a command, show what comes, and give the exit status. Ctrl-C ends the command."""
+    """Send a command, show what comes, and give the exit status.
+
+    Ctrl-C ends the command, and so does the end of whoever reads what is shown.
+    """
     stream = dsi.stream(command)
     try:
         for event in stream:
             screen.event(event)
-    except KeyboardInterrupt:
-        with contextlib.suppress(DsiSocketError):
-            dsi.cancel(stream.id)
-        return INTERRUPTED
+    except (KeyboardInterrupt, BrokenPipeError):  # what breaks between dsi and us the stream doesn't raise
+        with contextlib.suppress(DsiSocketError), DsiSocket.from_env(patience_s=HURRIED_S) as hurried:
+            hurried.cancel(stream.id)
+        raise
     return screen.reply(stream.reply)
 
 
@@ -761,6 +782,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DsiSocketError as problem:
         _print(f"dsi-send: {problem}", sys.stderr)
         return NO_REPLY
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return pipe_closed()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,10 @@
 """What the client does when the way to dsi breaks, with a fake of dsi that breaks when it is told to."""
 
 import asyncio
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -163,3 +167,19 @@ async def test_an_answer_that_is_no_protocol_is_told_as_such() -> None:
             pytest.raises(DsiSocketError, match=r"is not dsi: it says b'SSH-2\.0"),
         ):
             await asyncio.to_thread(client.send, COMMAND)
+
+
+def test_ctrl_c_ends_a_program_that_finds_no_dsi() -> None:
+    """It doesn't go on trying to reach dsi, for a minute and in silence, in order to end what was never sent."""
+    with socket.socket() as nobody:  # bound, and not listening
+        nobody.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{nobody.getsockname()[1]}"
+        waits = (
+            "import signal, dsi.client as client\n"
+            "client.time.sleep = lambda _: signal.raise_signal(signal.SIGINT)\n"
+            "exit(client.main(['{}']))"
+        )
+        process = subprocess.run(
+            [sys.executable, "-c", waits], env={**os.environ, "DSI_SOCKET": address}, capture_output=True
+        )
+    assert (process.returncode, process.stderr) == (130, b"")

@@ -1,9 +1,11 @@
 """`dsi send` and `dsi-send`: one command from a shell."""
 
 import json
+import os
 import signal
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import pytest
 from tests.integration.running_test import running, two_hosts
 from tests.integration.test_cli import free_port
 from tests.integration.work_directory import DSI, WorkDirectory, wait_until
+
+from dsi import client
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +61,35 @@ def test_ctrl_c_ends_the_command_on_its_hosts(work: WorkDirectory) -> None:
     process.communicate()
     assert process.returncode == 130
     assert work.dsi("send", '{"on_mongod.0": {"exec": "pgrep -x sleep"}}', exit_status=2)
+
+
+def test_who_reads_no_more_of_the_output_ends_the_command_on_its_hosts(work: WorkDirectory) -> None:
+    """As a pipe would; the exit status is none of the protocol's, least of all that of a line that was no JSON."""
+    command = '{"on_mongod.0": {"exec": "exec -a dsi-endless yes"}}'
+    for program in ([DSI, "send", command], [sys.executable, client.__file__, command]):
+        environment = environment_of(work) if program[0] != DSI else {}
+        process = subprocess.Popen(
+            program,
+            cwd=work.folder,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "mongod.0: y\n"
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+        assert process.wait() == 141
+        process.stderr.close()
+        ended = '{"on_mongod.0": {"exec": "while pgrep -f ^dsi-endless; do sleep 0.02; done"}, "timeout": 60}'
+        work.dsi("send", ended)
+
+
+def test_what_the_terminal_has_no_characters_for_is_shown_escaped(work: WorkDirectory) -> None:
+    process = work.start("send", '{"on_mongod.0": {"exec": "echo \\u00fc"}}', environment={"PYTHONIOENCODING": "ascii"})
+    assert process.communicate() == ("mongod.0: \\xfc\n", "")
 
 
 def environment_of(work: WorkDirectory) -> dict[str, str]:

@@ -88,3 +88,12 @@ def test_where_no_test_runs_it_says_what_is_missing(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("DSI_SOCKET", raising=False)
     with pytest.raises(client.NotConnected, match=r"dsisocket: \{enabled: true\}"):
         client.DsiSocket.from_env()
+
+
+def test_what_is_no_address_in_the_environment_is_no_connection(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For `dsi-send` too: an uncaught error's exit status, 1, would say that the line was no JSON."""
+    monkeypatch.setenv("DSI_SOCKET", "127.0.0.1:99999")
+    assert client.main(["{}"]) == client.NO_REPLY
+    assert capsys.readouterr().err.startswith("dsi-send: DSI_SOCKET: an address has the form HOST:PORT")

@@ -41,6 +41,10 @@ def _send(text: str, work_directory: Path, screen: Screen) -> int:
         return screen.reply(problem.reply)
     except (DsiError, DsiSocketError) as problem:
         fail(str(problem), client.NO_REPLY)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return client.INTERRUPTED
+    except BrokenPipeError:
+        return client.pipe_closed()
 
 
 async def _send_and_show(wanted: Mapping[str, Any], work_directory: Path, screen: Screen) -> int:
@@ -49,10 +53,8 @@ async def _send_and_show(wanted: Mapping[str, Any], work_directory: Path, screen
         try:
             async for event in stream:
                 screen.event(event)
-        except asyncio.CancelledError:
-            if (task := asyncio.current_task()) is not None:
-                task.uncancel()
+        except (asyncio.CancelledError, BrokenPipeError):  # what breaks on the way to dsi the stream doesn't raise
             with suppress(DsiSocketError):
                 await dsi.cancel(stream.id)
-            return client.INTERRUPTED
+            raise
         return screen.reply(stream.reply)
