@@ -11,6 +11,8 @@ from tests.system.sshds import Sshd, start_sshds
 
 from dsi.errors import CommandFailed, ConnectionLost, HostError, HostUnreachable
 from dsi.hosts import SshHost
+from dsi.hosts._ssh_connection import Login, log_in
+from dsi.hosts._ssh_session import NoSession, open_process
 
 
 def make_key(path: Path, passphrase: str = "") -> Path:
@@ -230,3 +232,13 @@ async def test_closing_what_is_lost(ssh_hosts: StartHosts, connect: Connect) -> 
         await host.close()
         (outcome,) = await asyncio.gather(running, return_exceptions=True)
     assert isinstance(outcome, HostError)
+
+
+async def test_a_connection_that_has_just_broken_is_not_taken_for_a_refusal(sshd: Sshd) -> None:
+    """The message would send people to MaxSessions in sshd_config, and dsi would use fewer sessions."""
+    connection = await log_in(sshd.name, Login(**sshd.login))
+    connection.abort()
+    with pytest.raises(NoSession, match="the SSH connection broke") as problem:
+        await open_process(connection, "true")
+    assert not problem.value.refused
+    await connection.wait_closed()

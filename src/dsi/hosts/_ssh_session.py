@@ -95,6 +95,7 @@ async def open_process(connection: asyncssh.SSHClientConnection, line: str, **op
     try:
         _, process = await connection.create_session(Process, line, encoding=None, window=WINDOW_BYTES, **options)
     except asyncssh.ChannelOpenError as error:
+        await asyncio.sleep(0)  # asyncssh opens nothing more from the break on, but says that it is closed a turn later
         if connection.is_closed():
             raise NoSession("the SSH connection broke") from error
         message = f"sshd refused a session ({error.reason}): see MaxSessions in its sshd_config"
