@@ -5,6 +5,7 @@ import contextlib
 import random
 
 import pytest
+from structlog.testing import capture_logs
 from tests.system.conftest import Connect, StartHosts
 from tests.system.test_ssh_reconnect import KEEPALIVE_S, Notes, end_sessions, until
 from tests.system.testbed import TestbedHost
@@ -98,6 +99,17 @@ async def test_short_commands_cut_at_random_moments_run_once_each(ssh_hosts: Sta
         stop.set()
     assert sorted((server.home / "runs").read_text().split()) == sorted(told)
     await nothing_is_left(host, server)
+
+
+async def test_a_cut_does_not_say_that_the_command_could_not_be_ended(ssh_hosts: StartHosts, connect: Connect) -> None:
+    """It goes on, as it should, and nobody wanted to end it."""
+    (server,) = ssh_hosts(1)
+    host = await connect(server)
+    with capture_logs() as logs:
+        result, _ = await run_and_cut(host, server, [0.5, 0.5])
+    assert result.exit_status == 7
+    assert "connection lost" in {line["event"] for line in logs}
+    assert "a command could not be ended on its host" not in {line["event"] for line in logs}
 
 
 async def test_packets_vanish_and_come_again(ssh_hosts: StartHosts, connect: Connect) -> None:

@@ -340,10 +340,10 @@ class SshHost(Host):
             pid.cancel()  # if it never began: nobody need wait for it
 
     async def _end(self, running: _Running) -> None:
-        """End a command with its process group."""
+        """End a command with its process group. A broken connection can end none: who waits for it is told."""
         pid = running.command.pid
         await asyncio.wait({pid})
-        if not pid.cancelled():
+        if not pid.cancelled() and not running.link.connection.is_closed():
             await end_group(running.link.ending, pid.result())
 
     async def put(self, source: Path, target: str) -> None:
