@@ -165,6 +165,24 @@ async def test_a_command_that_runs_at_the_end_has_a_moment_to_finish() -> None:
     await hang_up(writer)
 
 
+async def test_a_repeat_that_waits_at_the_end_is_told_what_came_of_the_first_and_not_that_it_never_began() -> None:
+    it = Socket()
+    async with it.open():
+        reader, writer = await it.connect()
+        lost, vanishing = await it.connect()
+        repeat = b'{"id": 1, "retry_id": "r", "on_workload_client": {"exec": "say hello"}}\n'
+        vanishing.write(repeat)
+        first = await lost.readline()
+        writer.write(exec_("wait") + repeat)
+        await it.execute.until(lambda: len(it.execute.begun) == 2)
+        asyncio.get_running_loop().call_soon(it.execute.go_on.set)
+    assert await reader.readline() == OK
+    assert await reader.readline() == first
+    assert len(it.execute.begun) == 2
+    await hang_up(writer)
+    await hang_up(vanishing)
+
+
 async def test_a_command_that_does_not_finish_at_the_end_is_ended_and_answered() -> None:
     it = Socket()
     tasks = asyncio.all_tasks()

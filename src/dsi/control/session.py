@@ -23,7 +23,6 @@ log = structlog.get_logger()
 READ_BYTES = 16_384
 """How much is read at once."""
 
-_NOT_STARTED = Outcome(code=Code.EXECUTION_ERROR, message="The test has ended: the command was not started")
 _NEVER_BEGAN = Outcome(code=Code.CANCELLED, message="The command was cancelled before it began")
 _CANCELLED = "The command was cancelled: it was ended, and may have taken effect in part"
 
@@ -147,10 +146,8 @@ class Session:
             await self._reply(asked, asked.outcome or await self._outcome(asked))
 
     async def _outcome(self, asked: Asked) -> Outcome:
-        if self._ending.is_set():
-            return _NOT_STARTED
         try:
-            started = self._work.start(asked, self._client)
+            started = self._work.start(asked, self._client, nothing_new=self._ending.is_set())
         except Exception as problem:  # noqa: BLE001  a command's boundary: a bug in it must not end the connection
             return outcome_of(problem, asked.text)
         if isinstance(started, Outcome):

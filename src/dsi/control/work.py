@@ -13,6 +13,7 @@ GRACE_S = 2.0
 """How long a command that runs at the test's end has to finish by itself: enough for a shell command that the workload
 sent with its last breath, and short beside a test."""
 
+_NOT_STARTED = Outcome(code=Code.EXECUTION_ERROR, message="The test has ended: the command was not started")
 _ENDED = "The test ended while the command ran: it was ended, and may have taken effect in part"
 
 
@@ -25,8 +26,10 @@ class Work:
         self._retries = Retries(journal)
         self._running: set[Running] = set()
 
-    def start(self, asked: Asked, client: int) -> Running | Outcome:
+    def start(self, asked: Asked, client: int, *, nothing_new: bool = False) -> Running | Outcome:
         """Check a command, and start it; or give what was started under its retry_id, or came of that.
+
+        `nothing_new`: the test has ended; what was not started before isn't any more.
 
         Raises:
             DsiError: it is refused, and never began.
@@ -36,6 +39,8 @@ class Work:
         retry_id, command = envelope.retry_id, envelope.command
         if retry_id is not None and (known := self._retries.known(retry_id, command)) is not None:
             return known
+        if nothing_new:
+            return _NOT_STARTED
         run = self._execute(command)
         retry = self._retries.claim(retry_id, command) if retry_id is not None else None
         running = Running(
