@@ -47,7 +47,10 @@ async def nothing_is_left(host: SshHost, server: TestbedHost) -> None:
     async def gone() -> bool:
         return left(server) == ""
 
-    await until(gone, "nothing is left")
+    try:
+        await until(gone, "nothing is left")
+    except TimeoutError:
+        raise AssertionError(left(server)) from None
 
 
 async def run_and_cut(host: SshHost, server: TestbedHost, cuts: list[float]) -> tuple[Result, Streams]:

@@ -13,7 +13,6 @@ The start is claimed by creating a file, so asking again starts nothing twice.
 
 import asyncio
 import secrets
-import shlex
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, Final
@@ -32,9 +31,9 @@ ASK_AGAIN: Final = 20
 """How often in a row a follower may end (somebody ended it) without anything new."""
 
 Ask = Callable[[str, OnOutput, Callable[[], None]], Coroutine[Any, Any, None]]
-"""Runs a script of ours in a kept shell, with what gets its output, and what is called when there is a shell for it.
+"""Takes a request to a kept shell, with what gets its output, and what is called when there is a shell for it.
 
-Cancelling it sends it SIGTERM.
+Cancelling it sends SIGTERM to what follows there.
 """
 
 ENDED: Final = 128 + 15
@@ -75,8 +74,7 @@ class Detached:
         self._over = asyncio.Event()
         self._token = handle.token
         self._orphan_s = max(int(orphan_s), 1)
-        self._joined = joined
-        self._text = exports(env) + command
+        self._text = ("exec 2>&1; " if joined else "") + exports(env) + command
 
     async def status(self) -> int:
         """Start it, follow it over as many connections as it takes, and give its exit status.
@@ -145,26 +143,24 @@ class Detached:
             if rest:
                 await self._output.take(stream, rest)
 
-        await self._ask(self._call(mark), take, self._note_begin)
+        await self._ask(self._request(mark), take, self._note_begin)
         return said.line()
 
     def _note_begin(self) -> None:
         self._may_have_begun = True
 
-    def _call(self, mark: str) -> str:
+    def _request(self, mark: str) -> str:
         arguments = [
             self.id,
             self._token,
             mark,
-            "" if self._met else "1",
-            "1" if self._joined else "",
-            "1" if self._ending else "",
+            "0" if self._met else "1",
+            "1" if self._ending else "0",
             str(self._orphan_s),
             str(self._taken["stdout"]),
             str(self._taken["stderr"]),
-            self._text,
         ]
-        return f"_dsi_follow {shlex.join(arguments)}\n"
+        return f"{' '.join(arguments)}\n{'' if self._met else self._text}"
 
     async def end(self) -> None:
         """End it with its process group: SIGTERM, later SIGKILL. Returns when it has ended, or nobody can know."""
@@ -230,13 +226,30 @@ def beat_script(token: str) -> str:
 
 def removal_script(names: list[str]) -> str:
     """Give what removes all that is left of these commands."""
-    return f"cd {FOLDER} 2>/dev/null && for i in {' '.join(names)}; do rm -f -- $i.*; done\nexit 0\n"
+    return "\n".join(
+        [
+            f"cd {FOLDER} 2>/dev/null || exit 0",
+            "left=()",
+            f"for i in {' '.join(names)}; do",
+            "  [[ -e $i.state ]] && IFS=' ' read -r slot _ <$i.state && left+=(\"$slot\".*)",
+            "  left+=($i.*)",
+            "done",
+            'rm -f -- "${left[@]}"',
+            "exit 0\n",
+        ]
+    )
 
 
-def sweep_script(token: str) -> str:
+def leave_script(token: str) -> str:
     """Give what removes all that is left of this token's commands that have ended, and of the token."""
-    return (
-        f"cd {FOLDER} 2>/dev/null && for i in {token}-*.state; do\n"
-        '{ read -r _ && read -r _; } 2>/dev/null <"$i" && rm -f -- "${i%state}"*; done\n'
-        f"rm -f -- {token}.beat\nexit 0\n"
+    return "\n".join(
+        [
+            f"cd {FOLDER} 2>/dev/null || exit 0",
+            f"left=({token}.beat)",
+            f"for i in {token}-*.state; do",
+            "  { IFS=' ' read -r slot _ && read -r _; } 2>/dev/null <$i && left+=(\"${i%state}\"* \"$slot\".*)",
+            "done",
+            'rm -f -- "${left[@]}"',
+            "exit 0\n",
+        ]
     )

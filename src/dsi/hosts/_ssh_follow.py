@@ -1,60 +1,90 @@
 """Bash for the host: start a command that outlives the connection, and follow it. `_ssh_detached` says how it is used.
 
-Each kept shell has it as a function: bash reads what comes over a pipe byte by byte, so what is sent with every command
-is kept short. It runs in a subshell, so that its variables are its own.
+Each kept shell has it as functions. Once it had the first such command, it prepares for the next while it lies idle:
+what follows the command, the command's own bash (forked, waiting for its text), the files for its output (a *slot*).
+Both processes end when the shell does. What follows runs in a subshell, so that its variables are its own.
 """
 
 from typing import Final
 
-# Its arguments are named in its first lines; the outputs are those of the session.
 # A trap's action does all the work, and sets `again` since it interrupts `wait` (in bash 5.2 it spoils `read -t`).
 # `read -t` on a pipe in which nothing comes is a sleep that costs no process.
-# LC_ALL=C: in other locales an incomplete character swallows what is behind it.
+# LC_ALL=C: in other locales an incomplete character swallows what is behind it, and lengths aren't bytes.
+# `read -N` reads a pipe in blocks; with a delimiter it is byte by byte.
+# File descriptors: 3 the session's input, 4 its stderr, 5 silence, 7 the pipe from the shell, 8 that to the command.
 FOLLOW: Final = r"""
+_dsi_prepare() {
+  [[ -e /dev/fd/7 ]] || exec 7<> <(:)
+  _dsi_slot=$((_dsi_slot + 1))
+  set -m
+  (_dsi_follow) 3<&0 </dev/fd/7 7>&- &
+  set +m
+  _dsi_next=$!
+}
 _dsi_follow() {
-  i=$HOME/.dsi/run/$1 beat=$HOME/.dsi/run/$2.beat
-  mark=$3 may_start=$4 joined=$5 at_once=$6 orphan_s=$7 o=$8 e=$9 text=${10}
-  s= c= mine= tails= others= again= ending= quiet=
-  exec 4>&2 2>/dev/null  # bash tells of jobs that were killed
-  if [[ $may_start ]]; then
+  local go length prepared request line s stat
+  s= mine= tails= others= again= ending= quiet=
+  folder=$HOME/.dsi/run slot=$HOME/.dsi/run/@SLOTS@.$_dsi_slot
+  prepared=$slot
+  trap '[[ $mine ]] || rm -f -- "$prepared".*' EXIT
+  _dsi_ready
+  trap '' PIPE  # a session that ends must not end us
+  until [[ $go == "$_dsi_slot" ]]; do
+    IFS=' ' read -r go begin length || exit  # the shell has ended
+  done
+  [[ $c ]] || _dsi_ready
+  LC_ALL=C
+  IFS= read -r -N "$length" request <&3 || exit
+  exec </dev/null 3<&-
+  set -- ${request%%$'\n'*}
+  i=$folder/$1 beat=$folder/$2.beat mark=$3 may_start=$4 at_once=$5 orphan_s=$6 o=$7 e=$8
+  trap 'again=1; _dsi_show' USR1
+  trap 'again=1; _dsi_end' TERM
+  echo "$begin$BASHPID"
+  if [[ $may_start == 1 ]]; then
     # A request that lay in the pipe when its sshd ended must not start what another request has started and finished.
-    IFS= read -r s </proc/$PPID/stat || exit 0
-    s=${s##*) }
-    [[ $s != [ZX]* ]] || exit 0
-    s=
-    [[ -d ${i%/*} ]] || mkdir -p -m 700 "${i%/*}"
+    IFS= read -r stat </proc/$PPID/stat || exit
+    stat=${stat##*) }
+    [[ $stat != [ZX]* ]] || exit
+    [[ $c ]] || _dsi_tell refused
     [[ -s $beat ]] || _dsi_beat
+    kill -0 "$c" && [[ -e $slot.out && -e $slot.err ]] || exit  # somebody removed them: ask again
     set -C
-    { : >"$i.state"; } && mine=1
+    { echo "${slot##*/} $c $BASHPID $start $boot" >"$i.state"; } && mine=1
     set +C
+    [[ -s $i.state || ! $mine ]] || rm -f -- "$i.state"  # the disk is full
     [[ -e $i.state ]] || _dsi_tell refused
   else
     _dsi_beat
     [[ -e $i.state ]] || _dsi_tell gone
   fi
-  if [[ $mine && $at_once ]]; then  # ended before it began: now it never will
-    echo "0 0 0 -"$'\n'"143 0 0" >>"$i.state"
+  if [[ $mine && $at_once == 1 ]]; then  # ended before it began: now it never will
+    echo "143 0 0" >>"$i.state"
     _dsi_tell "143 all"
   fi
-  if [[ $mine ]]; then _dsi_supervise; else _dsi_follow_on; fi
+  if [[ $mine ]]; then _dsi_supervise "${request#*$'\n'}"; else _dsi_follow_on; fi
+}
+_dsi_ready() {
+  local line
+  c=
+  [[ -d $folder ]] || mkdir -p -m 700 "$folder"
+  { : >>"$slot.out" && : >>"$slot.err"; } || return
+  exec 8<> <(:)
+  set -m
+  bash --norc --noprofile -c 'LC_ALL=C IFS= read -r REPLY <&3 && LC_ALL=C IFS= read -r -N "$REPLY" REPLY <&3 &&
+    exec 3<&- && eval "$REPLY"' 3</dev/fd/8 </dev/null >>"$slot.out" 2>>"$slot.err" 4>&- 8>&- &
+  c=$!
+  set +m
+  { IFS= read -r line <"/proc/$BASHPID/stat"; IFS= read -r boot </proc/sys/kernel/random/boot_id; }
+  set -- ${line##*) }
+  start=${20}
 }
 _dsi_now() { IFS=' ' read -r up _ </proc/uptime && up=${up/./}; }  # hundredths of seconds
 _dsi_beat() { _dsi_now && echo "$up" >"$beat"; }
 _dsi_supervise() {
-  local line boot
-  trap 'again=1; _dsi_show' USR1
-  trap 'again=1; _dsi_end' TERM
-  if [[ $joined ]]; then exec 6>>"$i.out"; else exec 6>>"$i.err"; fi
-  set -m
-  bash --norc --noprofile -c 'LC_ALL=C IFS= read -r -d "" REPLY <&3; exec 3<&-; eval "$REPLY"' \
-    3<<<"$text" </dev/null >>"$i.out" 2>&6 4>&- 5<&- 6>&- &
-  c=$!
-  set +m
-  exec 6>&-
-  [[ ! $ending ]] || kill -KILL -- "-$c"  # asked for before there was anything to end
-  { IFS= read -r line <"/proc/$BASHPID/stat"; IFS= read -r boot </proc/sys/kernel/random/boot_id; }
-  set -- ${line##*) }
-  echo "$c $BASHPID ${20} $boot" >>"$i.state"
+  local short out err
+  printf '%s\n%s' "${#1}" "$1" >&8
+  exec 8>&-
   while again=; do
     wait "$c"
     s=$?
@@ -62,24 +92,37 @@ _dsi_supervise() {
   done
   trap '' USR1 TERM
   [[ ! $ending ]] || _dsi_wait_for_group
-  o_end=0 e_end=0  # what a process that was left behind writes later is nobody's
-  [[ -s $i.out || -s $i.err ]] && { read -r o_end && read -r e_end; } < <(stat -c %s "$i.out" "$i.err")
+  _dsi_sizes
   echo "$s $o_end $e_end" >>"$i.state"
   if [[ -e $i.orphan ]]; then
     _dsi_stop
-    rm -f -- "$i".*
+    rm -f -- "$i".* "$slot".*
     exit 0
   fi
   [[ $tails ]] && _dsi_tell "$s more"
-  _dsi_rest
+  [[ $short ]] || _dsi_rest
+  [[ ! $err ]] || printf %s "$err" >&4
+  mark=$out$mark
+  _dsi_tell "$s all"
+}
+_dsi_sizes() {  # what a process that was left behind writes later is nobody's
+  short= out= err= o_end=0 e_end=0
+  if _dsi_short "$slot.out" && out=$REPLY && _dsi_short "$slot.err"; then
+    short=1 err=$REPLY o_end=${#out} e_end=${#err}
+  else
+    { read -r o_end && read -r e_end; } < <(stat -c %s "$slot.out" "$slot.err")
+  fi
+}
+_dsi_short() {  # a short output without a NUL is read here, byte by byte: no process is started
+  ! IFS= read -r -d '' -n 1000 REPLY <"$1"
 }
 _dsi_quiet() {  # a pipe in which nothing comes
   [[ $quiet ]] || exec 5<> <(:)
   quiet=1
 }
 _dsi_rest() {
-  ((o_end > o)) && _dsi_part "$i.out" "$o" "$o_end"
-  ((e_end > e)) && _dsi_part "$i.err" "$e" "$e_end" >&4
+  ((o_end > o)) && _dsi_part "$slot.out" "$o" "$o_end"
+  ((e_end > e)) && _dsi_part "$slot.err" "$e" "$e_end" >&4
   _dsi_tell "$s all"
 }
 _dsi_part() {
@@ -87,16 +130,14 @@ _dsi_part() {
 }
 _dsi_show() {  # as it comes
   [[ ! $tails ]] || return
-  : >>"$i.out"
-  : >>"$i.err"
   (
     [[ $mine ]] && trap '' TERM  # it comes to our whole group, and there may be last words
-    exec tail -c "+$((o + 1))" -f -s 0.2 "$i.out" 5<&-
+    exec tail -c "+$((o + 1))" -f -s 0.2 "$slot.out" 5<&-
   ) &
   tails=$!
   (
     [[ $mine ]] && trap '' TERM
-    exec tail -c "+$((e + 1))" -f -s 0.2 "$i.err" >&4 5<&-
+    exec tail -c "+$((e + 1))" -f -s 0.2 "$slot.err" >&4 5<&-
   ) &
   tails+=" $!"
   [[ ! $mine ]] || _dsi_watch
@@ -154,7 +195,7 @@ _dsi_tell() {
   exit 0
 }
 _dsi_state() {
-  IFS=' ' read -r c p start boot && IFS=' ' read -r s o_end e_end
+  IFS=' ' read -r slot c p start boot && slot=$folder/$slot && IFS=' ' read -r s o_end e_end
 } <"$i.state"
 _dsi_reaper_lives() {
   local line now
@@ -164,12 +205,14 @@ _dsi_reaper_lives() {
   [[ ${20} == "$start" && $1 != [ZX] ]]
 }
 _dsi_follow_on() {  # what another of us has started
-  local p start boot follower looks=0
+  local p follower looks=0
+  exec 8>&-  # the bash that was prepared ends
+  c= slot=
   _dsi_quiet
   _dsi_state && _dsi_rest
   echo "$BASHPID" >"$i.follower"
-  _dsi_show
   while :; do
+    [[ ! $slot ]] || _dsi_show
     IFS= read -r -t 0.2 -u 5 _
     if _dsi_state; then
       [[ ! $ending ]] || _dsi_wait_for_group
@@ -186,7 +229,7 @@ _dsi_follow_on() {  # what another of us has started
       _dsi_tell gone
     fi
     if _dsi_orphaned; then : >"$i.orphan"; fi
-    if [[ $c && ( $at_once || -e $i.orphan ) ]]; then _dsi_end; fi
+    if [[ $c && ( $at_once == 1 || -e $i.orphan ) ]]; then _dsi_end; fi
   done
 }
 """

@@ -17,7 +17,7 @@ from dsi import clock
 from dsi.errors import HostError, HostUnreachable
 from dsi.hosts._output import Output
 from dsi.hosts._ssh_connection import Login, log_in
-from dsi.hosts._ssh_detached import beat_script, removal_script, sweep_script
+from dsi.hosts._ssh_detached import beat_script, removal_script, leave_script
 from dsi.hosts._ssh_pool import Shells
 from dsi.hosts._ssh_session import NoSession, ShellGone
 from dsi.hosts._ssh_shell import Command
@@ -174,7 +174,7 @@ class Machine:
                 task.cancel()
             await asyncio.wait(tasks)
             if self._beating is not None:
-                await self._whisper("".join(f"({sweep_script(token)})\n" for token in self._tokens))
+                await self._whisper("".join(f"({leave_script(token)})\n" for token in self._tokens))
             await self._last.close()
 
     def adopt(self, token: str) -> None:

@@ -40,7 +40,7 @@ trap '' USR1  # comes from us, and may come too early
 cd
 exec 4>&2 2>/dev/null
 _dsi_fresh=@FRESH@
-_dsi_left=
+_dsi_left= _dsi_next= _dsi_slot=0
 _dsi_held() {  # does a process that is younger than the command hold our outputs?
   local last p f stat
   read -r _ _ _ _ last </proc/loadavg || return 0  # the newest process
@@ -55,7 +55,7 @@ _dsi_held() {  # does a process that is younger than the command hold our output
   return 1
 }
 _dsi_holds() {
-  [[ -d /proc/$1 ]] || return 1
+  [[ -d /proc/$1 && $1 != "$_dsi_next" ]] || return 1
   if [[ -r /proc/$1/fd ]]; then
     for f in "/proc/$1/fd/"*; do
       [[ $f -ef /dev/fd/1 || $f -ef /dev/fd/4 ]] && return 0
@@ -66,10 +66,20 @@ _dsi_holds() {
   fi
   return 1
 }
+_dsi_start() {
+  set -m  # a process group of its own; off again before waiting, so that a stopped command isn't taken for an ended one
+  if [[ $1 == stdin ]]; then
+    bash --norc --noprofile -c "$_dsi_fresh" 3<&0 2>&4 4>&- 7>&- &
+  else
+    bash --norc --noprofile -c "$_dsi_fresh" 3<&0 </dev/null 2>&4 4>&- 7>&- &
+  fi
+  set +m
+  _dsi_pid=$!
+}
 @FOLLOW@
 printf @READY@
 printf @READY@ >&4
-# A head is SECRET BEGIN END HOW; behind it comes what the fresh bash reads.
+# A head is SECRET BEGIN END HOW [BYTES]; behind it comes what the fresh bash reads, or so many bytes of a request.
 while LC_ALL=C IFS= read -r -d '' _dsi_head && [[ ${_dsi_head%% *} == @SECRET@ ]]; do
   set -f -- $_dsi_head
   set +f
@@ -77,22 +87,23 @@ while LC_ALL=C IFS= read -r -d '' _dsi_head && [[ ${_dsi_head%% *} == @SECRET@ ]
     printf '%sleft\n' "$2"
     exit
   fi
-  set -m  # a process group of its own; off again before waiting, so that a stopped command isn't taken for an ended one
-  if [[ $4 == script ]]; then
-    (eval "$_dsi_fresh") 3<&0 </dev/null 2>&4 4>&- &
-  elif [[ $4 == stdin ]]; then
-    bash --norc --noprofile -c "$_dsi_fresh" 3<&0 2>&4 4>&- &
+  if [[ $4 == follow ]]; then
+    kill -0 "$_dsi_next" || _dsi_prepare
+    _dsi_pid=$_dsi_next
+    echo "$_dsi_slot $2 $5" >&7
   else
-    bash --norc --noprofile -c "$_dsi_fresh" 3<&0 </dev/null 2>&4 4>&- &
+    _dsi_start "$4"
   fi
-  set +m
-  _dsi_pid=$!
   wait "$_dsi_pid"
   printf '%s%d\n' "$3" $?
   printf '%s\n' "$3" >&4
-  # The result is on its way: looking costs the command no time. Twice, since a process that was just forked may not
-  # have got to its own outputs yet.
-  _dsi_held && sleep 0.03 && _dsi_held && _dsi_left=1
+  # The result is on its way: what follows costs the command no time.
+  if [[ $4 == follow ]]; then
+    _dsi_prepare
+  else
+    # Twice, since a process that was just forked may not have got to its own outputs yet.
+    _dsi_held && sleep 0.03 && _dsi_held && _dsi_left=1
+  fi
 done
 """
 
@@ -109,8 +120,8 @@ class Command:
     env: Mapping[str, str] = field(default_factory=dict)
     stdin: AsyncIterator[bytes] | None = None
     whole_stdin: bool = True
-    is_ours: bool = False
-    """Whether it is a script of dsi's own, which does with a subshell: a fresh bash costs a millisecond more."""
+    is_request: bool = False
+    """Whether it is a request to start or follow a command that outlives the connection (`_ssh_detached`)."""
     pid: "asyncio.Future[int]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     """Is set to the process group's id once the command has begun."""
 
@@ -154,7 +165,10 @@ class Shell:
     async def _start(self) -> None:
         ready = secrets.token_hex(16)
         loop = (
-            _LOOP.replace("@FRESH@", shlex.quote(_FRESH)).replace("@SECRET@", self._secret).replace("@FOLLOW@", FOLLOW)
+            _LOOP.replace("@FOLLOW@", FOLLOW)
+            .replace("@FRESH@", shlex.quote(_FRESH))
+            .replace("@SECRET@", self._secret)
+            .replace("@SLOTS@", secrets.token_hex(8))
         )
         self._process.stdin.write(loop.replace("@READY@", f"{ready}'\\n'").encode() + b"\0")
         # What the start files print comes before, and is dropped.
@@ -185,11 +199,9 @@ class Shell:
 
     async def _run(self, command: Command, output: Output) -> int:
         begin, end = secrets.token_hex(16), secrets.token_hex(16)
-        how = "stdin" if command.stdin else "script" if command.is_ours else ""
-        head = f"{self._secret} {begin} {end} {how}".encode()
         try:
             # In one write: one packet, one round trip.
-            self._process.stdin.write(b"\0".join([head, prologue(command.env, begin), encode(command.text), b""]))
+            self._process.stdin.write(self._secret.encode() + _asked(command, begin, end))
             await self._stdout.drop_until(begin)
         except (Ended, OSError):
             raise await self._gone(begun=False) from None
@@ -242,6 +254,15 @@ class Shell:
         self.usable = False
         self._process.close()
         await self._process.wait_closed()
+
+
+def _asked(command: Command, begin: str, end: str) -> bytes:
+    """Give a head without the secret, and what belongs to it."""
+    text = encode(command.text)
+    if command.is_request:
+        return f" {begin} {end} follow {len(text)}\0".encode() + text
+    how = "stdin" if command.stdin else "alone"
+    return b"\0".join([f" {begin} {end} {how}".encode(), prologue(command.env, begin), text, b""])
 
 
 def prologue(env: Mapping[str, str], begin: str, *, source: int = 3, first: str = ":") -> bytes:

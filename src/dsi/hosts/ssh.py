@@ -210,8 +210,8 @@ class SshHost(Host):
         """Give what has a command run detached, or followed on; from then on the host hears that we live."""
         self._machine.beat(handle.token, every_s=outlives_s / 5)
 
-        async def ask(script: str, take: OnOutput, on_begin: Callable[[], None]) -> None:
-            asked = Command(script, is_ours=True)
+        async def ask(request: str, take: OnOutput, on_begin: Callable[[], None]) -> None:
+            asked = Command(request, is_request=True)
             nudging = asyncio.create_task(self._machine.nudge(asked))
             try:
                 await self._run_ours(asked, on_output=take, what=command, on_begin=on_begin)
