@@ -1,10 +1,13 @@
 """What a kept shell has ready for the next command that outlives the connection: it serves once, and leaves nothing."""
 
+import asyncio
+
 import pytest
 from tests.system.conftest import Connect, StartHosts
 from tests.system.test_ssh_detached import ORPHAN_S, Streams, nothing_is_left
 from tests.system.testbed import TestbedHost
 
+from dsi.errors import CommandTimeout
 from dsi.hosts import SshHost
 
 
@@ -57,6 +60,16 @@ async def test_what_was_prepared_and_then_lost_is_made_anew(ssh_hosts: StartHost
         assert await say(host, word) == f"{word}\n"
         lose(server, loss)
     assert await say(host, "three") == "three\n"
+
+
+async def test_a_command_that_is_ended_as_it_begins_does_not_go_on(ssh_hosts: StartHosts, connect: Connect) -> None:
+    (server,) = ssh_hosts(1)
+    host = await connect(server)
+    async with asyncio.timeout(60):
+        for thousandths in range(12):
+            with pytest.raises(CommandTimeout):
+                await host.run("sleep 1000", outlives_s=ORPHAN_S, timeout_s=thousandths / 2000)
+        await nothing_is_left(host, server)
 
 
 def lose(server: TestbedHost, loss: str) -> None:

@@ -22,16 +22,18 @@ _dsi_prepare() {
   _dsi_next=$!
 }
 _dsi_follow() {
-  local go length prepared request line s stat
+  local go begin length prepared request line s stat
   s= mine= tails= others= again= ending= quiet=
   folder=$HOME/.dsi/run slot=$HOME/.dsi/run/@SLOTS@.$_dsi_slot
   prepared=$slot
   trap '[[ $mine ]] || rm -f -- "$prepared".*' EXIT
   _dsi_ready
   trap '' PIPE  # a session that ends must not end us
-  until [[ $go == "$_dsi_slot" ]]; do
-    IFS=' ' read -r go begin length || exit  # the shell has ended
+  until [[ $1 == "$_dsi_slot" ]]; do
+    IFS= read -r -N 64 go || exit  # the shell has ended
+    set -- $go
   done
+  begin=$2 length=$3
   [[ $c ]] || _dsi_ready
   LC_ALL=C
   IFS= read -r -N "$length" request <&3 || exit
@@ -83,7 +85,7 @@ _dsi_now() { IFS=' ' read -r up _ </proc/uptime && up=${up/./}; }  # hundredths 
 _dsi_beat() { _dsi_now && echo "$up" >"$beat"; }
 _dsi_supervise() {
   local short out err
-  printf '%s\n%s' "${#1}" "$1" >&8
+  if [[ $at_once == 1 ]]; then kill -KILL "$c"; else printf '%s\n%s' "${#1}" "$1" >&8; fi
   exec 8>&-
   while again=; do
     wait "$c"

@@ -27,6 +27,9 @@ from dsi.hosts._ssh_session import START_BASH, Ended, Marked, NoSession, Process
 START_S: Final = 30.0
 """How long the user's login shell and its start files may take."""
 
+HEAD_BYTES: Final = 128
+"""Of a fixed length bash reads it at once, up to a delimiter it reads a pipe byte by byte."""
+
 LEFT: Final = b"left"
 """What stands in place of the pid when the shell refuses a command."""
 
@@ -79,8 +82,9 @@ _dsi_start() {
 @FOLLOW@
 printf @READY@
 printf @READY@ >&4
-# A head is SECRET BEGIN END HOW [BYTES]; behind it comes what the fresh bash reads, or so many bytes of a request.
-while LC_ALL=C IFS= read -r -d '' _dsi_head && [[ ${_dsi_head%% *} == @SECRET@ ]]; do
+# A head is SECRET BEGIN END HOW [BYTES] and blanks. Behind it comes what the fresh bash reads, or a request of so many
+# bytes.
+while IFS= read -r -N @HEAD_BYTES@ _dsi_head && [[ ${_dsi_head%% *} == @SECRET@ ]]; do
   set -f -- $_dsi_head
   set +f
   if [[ $_dsi_left ]]; then
@@ -90,7 +94,7 @@ while LC_ALL=C IFS= read -r -d '' _dsi_head && [[ ${_dsi_head%% *} == @SECRET@ ]
   if [[ $4 == follow ]]; then
     kill -0 "$_dsi_next" || _dsi_prepare
     _dsi_pid=$_dsi_next
-    echo "$_dsi_slot $2 $5" >&7
+    printf '%-64s' "$_dsi_slot $2 $5" >&7
   else
     _dsi_start "$4"
   fi
@@ -168,6 +172,7 @@ class Shell:
             _LOOP.replace("@FOLLOW@", FOLLOW)
             .replace("@FRESH@", shlex.quote(_FRESH))
             .replace("@SECRET@", self._secret)
+            .replace("@HEAD_BYTES@", str(HEAD_BYTES))
             .replace("@SLOTS@", secrets.token_hex(8))
         )
         self._process.stdin.write(loop.replace("@READY@", f"{ready}'\\n'").encode() + b"\0")
@@ -201,7 +206,7 @@ class Shell:
         begin, end = secrets.token_hex(16), secrets.token_hex(16)
         try:
             # In one write: one packet, one round trip.
-            self._process.stdin.write(self._secret.encode() + _asked(command, begin, end))
+            self._process.stdin.write(_asked(command, f"{self._secret} {begin} {end}"))
             await self._stdout.drop_until(begin)
         except (Ended, OSError):
             raise await self._gone(begun=False) from None
@@ -256,13 +261,14 @@ class Shell:
         await self._process.wait_closed()
 
 
-def _asked(command: Command, begin: str, end: str) -> bytes:
-    """Give a head without the secret, and what belongs to it."""
+def _asked(command: Command, marks: str) -> bytes:
+    """Give a head, and what belongs to it."""
     text = encode(command.text)
     if command.is_request:
-        return f" {begin} {end} follow {len(text)}\0".encode() + text
+        return f"{marks} follow {len(text)}".ljust(HEAD_BYTES).encode() + text
     how = "stdin" if command.stdin else "alone"
-    return b"\0".join([f" {begin} {end} {how}".encode(), prologue(command.env, begin), text, b""])
+    head = f"{marks} {how}".ljust(HEAD_BYTES).encode()
+    return head + b"\0".join([prologue(command.env, begin=marks.split()[1]), text, b""])
 
 
 def prologue(env: Mapping[str, str], begin: str, *, source: int = 3, first: str = ":") -> bytes:
