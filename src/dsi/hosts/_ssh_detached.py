@@ -12,8 +12,9 @@ The start is claimed by creating a file, so asking again starts nothing twice.
 """
 
 import asyncio
+import math
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -253,3 +254,30 @@ def leave_script(token: str) -> str:
             "exit 0\n",
         ]
     )
+
+
+# What a living supervisor needs stays, however old it is, and what goes by a token that we have taken over.
+# Field 20 behind the name is the start time (proc(5)).
+_SWEEP: Final = r"""
+cd @FOLDER@ 2>/dev/null || exit 0
+IFS= read -r now </proc/sys/kernel/random/boot_id
+alive=" " old=()
+for state in *.state; do
+  IFS=' ' read -r slot _ pid start boot <"$state" || continue
+  if [[ " @TOKENS@ " == *" ${state%%-*} "* ]] || {
+    [[ $boot == "$now" ]] && IFS= read -r line <"/proc/$pid/stat" && set -- ${line##*) } && [[ ${20} == "$start" ]]
+  }; then alive+="${state%.*} $slot "; fi
+done 2>/dev/null
+while IFS= read -r file; do
+  file=${file#./}
+  [[ $alive == *" ${file%.*} "* ]] || old+=("$file")
+done < <(find . -maxdepth 1 -type f -mmin +@MINUTES@)
+rm -f -- "${old[@]}"
+exit 0
+"""
+
+
+def sweep_script(orphan_s: float, tokens: Iterable[str]) -> str:
+    """Give what removes the files of runs that are dead for longer than this, and go by none of these tokens."""
+    minutes = str(math.ceil(orphan_s / 60))
+    return _SWEEP.replace("@FOLDER@", FOLDER).replace("@MINUTES@", minutes).replace("@TOKENS@", " ".join(tokens))

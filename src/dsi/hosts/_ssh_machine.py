@@ -17,7 +17,7 @@ from dsi import clock
 from dsi.errors import HostError, HostUnreachable
 from dsi.hosts._output import Output
 from dsi.hosts._ssh_connection import Login, log_in
-from dsi.hosts._ssh_detached import beat_script, removal_script, leave_script
+from dsi.hosts._ssh_detached import beat_script, leave_script, removal_script, sweep_script
 from dsi.hosts._ssh_pool import Shells
 from dsi.hosts._ssh_session import NoSession, ShellGone
 from dsi.hosts._ssh_shell import Command
@@ -181,15 +181,19 @@ class Machine:
         """From now on be another dsi, which is gone: what is begun goes by its token."""
         self.token = token
 
-    def beat(self, token: str, every_s: float) -> None:
-        """From now on tell the host every so often that we live, and are who goes by `token`."""
+    def beat(self, token: str, orphan_s: float) -> None:
+        """From now on tell the host often that we live, and are who goes by `token`; first the host is swept.
+
+        It waits for `orphan_s` for that.
+        """
         self._tokens.add(token)
         if self._beating is None:
-            self._beating = asyncio.create_task(self._beat(every_s), name=f"beat on {self.login.address}")
+            self._beating = asyncio.create_task(self._beat(orphan_s), name=f"beat on {self.login.address}")
 
-    async def _beat(self, every_s: float) -> None:
+    async def _beat(self, orphan_s: float) -> None:
+        await self._whisper(sweep_script(orphan_s, self._tokens))
         while True:
-            await clock.SYSTEM.sleep(every_s)
+            await clock.SYSTEM.sleep(orphan_s / 5)
             await self._whisper("".join(beat_script(token) for token in self._tokens))
 
     async def nudge(self, asked: Command) -> None:

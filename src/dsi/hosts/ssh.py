@@ -208,7 +208,7 @@ class SshHost(Host):
         skip_bytes: int | None = None,
     ) -> Detached:
         """Give what has a command run detached, or followed on; from then on the host hears that we live."""
-        self._machine.beat(handle.token, every_s=outlives_s / 5)
+        self._machine.beat(handle.token, outlives_s)
 
         async def ask(request: str, take: OnOutput, on_begin: Callable[[], None]) -> None:
             asked = Command(request, is_request=True)
