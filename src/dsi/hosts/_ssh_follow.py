@@ -70,13 +70,14 @@ _dsi_ready() {
   local line
   c=
   [[ -d $folder ]] || mkdir -p -m 700 "$folder"
-  { : >>"$slot.out" && : >>"$slot.err"; } || return
   exec 8<> <(:)
-  set -m
-  bash --norc --noprofile -c 'LC_ALL=C IFS= read -r REPLY <&3 && LC_ALL=C IFS= read -r -N "$REPLY" REPLY <&3 &&
-    exec 3<&- && eval "$REPLY"' 3</dev/fd/8 </dev/null >>"$slot.out" 2>>"$slot.err" 4>&- 8>&- &
-  c=$!
-  set +m
+  {  # opened before the fork: later they would be made again where the shell has ended and they were removed
+    set -m
+    bash --norc --noprofile -c 'LC_ALL=C IFS= read -r REPLY <&3 && LC_ALL=C IFS= read -r -N "$REPLY" REPLY <&3 &&
+      exec 3<&- && eval "$REPLY"' 3</dev/fd/8 </dev/null >&6 2>&9 4>&- 6>&- 8>&- 9>&- &
+    c=$!
+    set +m
+  } 6>>"$slot.out" 9>>"$slot.err"
   { IFS= read -r line <"/proc/$BASHPID/stat"; IFS= read -r boot </proc/sys/kernel/random/boot_id; }
   set -- ${line##*) }
   start=${20}
