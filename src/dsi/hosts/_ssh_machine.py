@@ -6,7 +6,7 @@ commands that had begun on a link end with it and are never tried again.
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -154,7 +154,9 @@ class Machine:
         """What was run under; more than one where a command of another dsi is followed."""
         self._beating: asyncio.Task[None] | None = None
         self._finished: list[str] = []
-        self._whispers: set[asyncio.Task[bool]] = set()
+        self._due = self._removing = False
+        self._nudging = asyncio.Lock()
+        self._whispers: set[asyncio.Task[Any]] = set()
         self._last = link
         self._present: asyncio.Future[Link | GivenUp] = asyncio.get_running_loop().create_future()
         self._present.set_result(link)
@@ -201,18 +203,34 @@ class Machine:
         await asyncio.wait({asked.pid})
         if not asked.pid.cancelled():
             await clock.SYSTEM.sleep(SOON_S)
-            # In a task of its own: cut off in the middle it would cost the shell.
-            task = asyncio.create_task(self._whisper(f"kill -USR1 {asked.pid.result()} 2>/dev/null; exit 0"))
-            self._whispers.add(task)
-            task.add_done_callback(self._whispers.discard)
+            async with self._nudging:  # under load most have ended when it is their turn, and need none
+                # In a task of its own: cut off in the middle it would cost the shell.
+                await asyncio.shield(self._start(self._whisper(f"kill -USR1 {asked.pid.result()} 2>/dev/null; exit 0")))
 
-    async def finish(self, detached: str, *, at_once: bool) -> None:
+    def finish(self, detached: str, *, at_once: bool) -> None:
         """Note that nothing more is wanted of a detached command. What is left of it goes now, or with some others."""
         self._finished.append(detached)
-        if at_once or len(self._finished) >= REMOVED_TOGETHER:
-            names = list(self._finished)
-            if await self._whisper(removal_script(names)):
-                self._finished = [name for name in self._finished if name not in names]
+        self._due = self._due or at_once or len(self._finished) >= REMOVED_TOGETHER
+        if self._due and not self._removing:
+            self._removing = True
+            self._start(self._remove_finished())
+
+    async def _remove_finished(self) -> None:
+        """One removal after the other, each of all that has finished meanwhile."""
+        try:
+            while self._due:
+                self._due = False
+                names = list(self._finished)
+                if await self._whisper(removal_script(names)):
+                    self._finished = [name for name in self._finished if name not in names]
+        finally:
+            self._removing = False
+
+    def _start(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        task = asyncio.create_task(work)  # kept, and ended by leave()
+        self._whispers.add(task)
+        task.add_done_callback(self._whispers.discard)
+        return task
 
     async def _whisper(self, script: str) -> bool:
         """Run a short script of ours, past the commands that wait. Gives whether there was a connection for it."""

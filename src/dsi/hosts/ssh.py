@@ -194,7 +194,7 @@ class SshHost(Host):
         unheard = Output(keep_bytes=0, on_output=None)
         left = self._detached(handle, "", unheard, outlives_s, joined=True, skip_bytes=BEYOND_ALL_OUTPUT)
         await left.end_what_was_left()
-        await self._machine.finish(handle.id, at_once=True)
+        self._machine.finish(handle.id, at_once=True)
 
     def _detached(
         self,
@@ -234,7 +234,7 @@ class SshHost(Host):
     async def _to_its_end(self, detached: Detached, *, remove: bool) -> int:
         exit_status = await detached.status()
         if remove:
-            await self._machine.finish(detached.id, at_once=detached.was_long)
+            self._machine.finish(detached.id, at_once=detached.was_long)
         return exit_status
 
     async def feed(self, script: str, stdin: AsyncIterator[bytes], *, whole_stdin: bool) -> Result:
