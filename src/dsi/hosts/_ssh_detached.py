@@ -248,7 +248,7 @@ def leave_script(token: str) -> str:
             f"cd {FOLDER} 2>/dev/null || exit 0",
             f"left=({token}.beat)",
             f"for i in {token}-*.state; do",
-            "  { IFS=' ' read -r slot _ && read -r _; } 2>/dev/null <$i && left+=(\"${i%state}\"* \"$slot\".*)",
+            '  { IFS=\' \' read -r slot _ && read -r _; } 2>/dev/null <$i && left+=("${i%state}"* "$slot".*)',
             "done",
             'rm -f -- "${left[@]}"',
             "exit 0\n",

@@ -86,7 +86,7 @@ _dsi_now() { IFS=' ' read -r up _ </proc/uptime && up=${up/./}; }  # hundredths 
 _dsi_beat() { _dsi_now && echo "$up" >"$beat"; }
 _dsi_supervise() {
   local short out err
-  if [[ $at_once == 1 ]]; then kill -KILL "$c"; else printf '%s\n%s' "${#1}" "$1" >&8; fi
+  printf '%s\n%s' "${#1}" "$1" >&8
   exec 8>&-
   while again=; do
     wait "$c"
