@@ -154,7 +154,8 @@ class Machine:
         """What was run under; more than one where a command of another dsi is followed."""
         self._beating: asyncio.Task[None] | None = None
         self._finished: list[str] = []
-        self._due = self._removing = False
+        self._due = False
+        self._removing: asyncio.Task[None] | None = None
         self._nudging = asyncio.Lock()
         self._whispers: set[asyncio.Task[Any]] = set()
         self._last = link
@@ -211,20 +212,21 @@ class Machine:
         """Note that nothing more is wanted of a detached command. What is left of it goes now, or with some others."""
         self._finished.append(detached)
         self._due = self._due or at_once or len(self._finished) >= REMOVED_TOGETHER
-        if self._due and not self._removing:
-            self._removing = True
-            self._start(self._remove_finished())
+        if self._due and (self._removing is None or self._removing.done()):
+            self._removing = self._start(self._remove_finished())
+
+    async def removed(self) -> None:
+        """Return when all that is due to be removed was."""
+        if self._removing is not None:
+            await asyncio.wait({self._removing})
 
     async def _remove_finished(self) -> None:
         """One removal after the other, each of all that has finished meanwhile."""
-        try:
-            while self._due:
-                self._due = False
-                names = list(self._finished)
-                if await self._whisper(removal_script(names)):
-                    self._finished = [name for name in self._finished if name not in names]
-        finally:
-            self._removing = False
+        while self._due:
+            self._due = False
+            names = list(self._finished)
+            if await self._whisper(removal_script(names)):
+                self._finished = [name for name in self._finished if name not in names]
 
     def _start(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         task = asyncio.create_task(work)  # kept, and ended by leave()

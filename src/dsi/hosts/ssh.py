@@ -195,6 +195,7 @@ class SshHost(Host):
         left = self._detached(handle, "", unheard, outlives_s, joined=True, skip_bytes=BEYOND_ALL_OUTPUT)
         await left.end_what_was_left()
         self._machine.finish(handle.id, at_once=True)
+        await self._machine.removed()
 
     def _detached(
         self,
