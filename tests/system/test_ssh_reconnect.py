@@ -209,3 +209,22 @@ async def test_many_cuts_leave_a_host_that_works(ssh_hosts: StartHosts, connect:
     runs = (server.home / "runs").read_text().split()
     assert len(runs) == len(set(runs))
     await until(lambda: answers(host, 27007), "the port is back")
+
+
+async def test_a_bug_while_it_is_set_up_again_is_told_to_whoever_waits(ssh_hosts: StartHosts, connect: Connect) -> None:
+    (server,) = ssh_hosts(1)
+
+    def broken(event: str, **fields: Any) -> None:
+        raise ZeroDivisionError(event, fields)
+
+    host = await connect(server, note=broken)
+    end_sessions(server)
+
+    async def is_given_up() -> bool:
+        try:
+            await host.run("true")
+        except HostUnreachable as problem:
+            return "ZeroDivisionError" in str(problem)
+        return False
+
+    await until(is_given_up, "it is given up")

@@ -36,6 +36,14 @@ class Registry:
         else:
             del self._asked[asked.id]
 
+    def forget(self, owner: Owner) -> None:
+        """Forget a connection that is over, with whatever it had asked for."""
+        for id_, entries in list(self._asked.items()):
+            if left := [entry for entry in entries if entry[0] is not owner]:
+                self._asked[id_] = left
+            else:
+                del self._asked[id_]
+
     def cancel(self, id_: wire.Id, by: Owner) -> None:
         """End the command that this connection means by an id: its own first one, else the only one elsewhere.
 

@@ -71,6 +71,7 @@ class Session:
         except Exception:  # noqa: BLE001  a task's boundary: what ends one conversation must not touch the others
             self._log.warning("dsisocket connection broke", exc_info=True)
         finally:
+            self._registry.forget(self)
             self._writer.close()
             with suppress(*GONE):
                 async with asyncio.timeout(FLUSH_S if self._ending.is_set() else None):

@@ -281,7 +281,7 @@ class Machine:
                 for task in restoring:
                     task.cancel()
                 await self._last.stop()
-                found = await self._connect_again()
+                found = await self._connect_or_give_up()
                 self._present.set_result(found)
                 if isinstance(found, GivenUp):
                     return
@@ -289,6 +289,13 @@ class Machine:
         finally:
             for task in restoring:
                 task.cancel()
+
+    async def _connect_or_give_up(self) -> Link | GivenUp:
+        try:
+            return await self._connect_again()
+        except Exception as bug:  # noqa: BLE001  a task's boundary: whoever waits for the connection would wait for ever
+            _log.error("setting up the connection again failed by a bug in dsi", exc_info=bug)
+            return GivenUp(f"the SSH connection ({self.login}) broke, and dsi failed to set it up again: {bug!r}")
 
     async def _restored(self, restore: Restore) -> None:
         link = self._last
