@@ -11,12 +11,12 @@ import pytest
 
 from dsi.commands import Context, Scope, parse
 from dsi.config.models import Test
-from dsi.errors import ClusterError, DsiError
+from dsi.errors import ClusterError, DsiError, ReportError
 from dsi.hosts import this_machine
 from dsi.inventory import Inventory
 from dsi.model import HostEntry, Result
 from dsi.report.plain import PlainProgress
-from dsi.runner import HookCommand, TaskOutcome, TaskPlan, TaskRunner, TestPlan
+from dsi.runner import HookCommand, Status, Surroundings, TaskOutcome, TaskPlan, TaskRunner, TestPlan
 from dsi.runner.during_test import run_during_test
 from dsi.timeline import Timeline
 
@@ -53,9 +53,9 @@ class Bed:
         return path.read_text().split() if path.exists() else []
 
     async def run(self, *tests: TestPlan, **more: Any) -> TaskOutcome:
-        runner_arguments = {key: more.pop(key) for key in ("companions", "checks") if key in more}
+        surroundings = {key: more.pop(key) for key in ("companions", "checks", "afterwards") if key in more}
         plan = TaskPlan(tests=tests, **more)
-        return await TaskRunner(plan, self.context, PlainProgress(), **runner_arguments).run()
+        return await TaskRunner(plan, self.context, PlainProgress(), Surroundings(**surroundings)).run()
 
     def log(self, test_id: str) -> str:
         return (self.reports / test_id / "test_output.log").read_text()
@@ -126,6 +126,24 @@ async def test_every_command_of_post_test_runs_and_one_that_fails_fails_the_test
     assert [test.status for test in outcome.tests] == ["failed", "passed"]
     assert "exit status 5" in outcome.tests[0].reason
     assert bed.words == ["cmd", "after", "cmd"]
+
+
+async def test_what_is_done_afterwards_comes_after_post_test_whatever_came_of_the_test(bed: Bed) -> None:
+    async def note(context: Context, test: Test, status: Status) -> None:
+        await context.inventory.workload_client.run(f"echo {test.id}:{status} >> said")
+        if test.id in ("bad", "good"):
+            raise ReportError(f"{test.id} has no result")
+
+    outcome = await bed.run(
+        plan("bad", cmd="exit 7", post_test=bed.said("post")),
+        plan("good"),
+        plan("broken", pre_test=bed.hook({"on_workload_client": "exit 3"})),
+        afterwards=[note],
+    )
+    assert bed.words == ["post", "bad:failed", "cmd", "good:passed", "broken:error"]
+    bad, good, _ = outcome.tests
+    assert (bad.reason, list(bad.notes)) == ("cmd: exit status 7", ["bad has no result"])
+    assert (good.status, good.reason) == ("failed", "good has no result")
 
 
 async def test_a_failing_post_task_is_reported_and_the_rest_still_runs(bed: Bed) -> None:

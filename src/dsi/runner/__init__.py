@@ -4,10 +4,12 @@ from dsi.runner.hooks import run_hook
 from dsi.runner.outcome import Status, TaskOutcome, TestOutcome
 from dsi.runner.plan import Hook, HookCommand, TaskPlan, TestPlan
 from dsi.runner.running import MARK, Keeper, RunningTest
-from dsi.runner.task import Check, Companion, TaskRunner
+from dsi.runner.surroundings import Afterwards, Check, Companion, Surroundings
+from dsi.runner.task import TaskRunner
 
 __all__ = [
     "MARK",
+    "Afterwards",
     "Check",
     "Companion",
     "Hook",
@@ -15,6 +17,7 @@ __all__ = [
     "Keeper",
     "RunningTest",
     "Status",
+    "Surroundings",
     "TaskOutcome",
     "TaskPlan",
     "TaskRunner",

@@ -13,7 +13,7 @@ from dsi.config.models import Test, Validated
 from dsi.errors import ReportError, StateError
 from dsi.report.folder import copy_configuration
 from dsi.report.progress import Progress
-from dsi.runner import Check, Companion, RunningTest, TaskOutcome, TaskPlan, TaskRunner, TestPlan
+from dsi.runner import Check, Companion, RunningTest, Surroundings, TaskOutcome, TaskPlan, TaskRunner, TestPlan
 from dsi.stages.client_files import FOR_CMD, client_files
 from dsi.stages.dsisocket import TOKEN, SocketOfATest
 from dsi.stages.hooks import hook, timed_hook
@@ -75,10 +75,12 @@ async def _run_task(session: Session, tree: Tree, reports: Path, taken_over: Run
         plan_of(tree),
         context,
         session.progress,
-        companions=companions,
-        checks=checks,
-        for_cmd_alone=[TOKEN, *FOR_CMD],
-        keeper=RunningTestKept(session.state, reports),
+        Surroundings(
+            companions=companions,
+            checks=checks,
+            for_cmd_alone=[TOKEN, *FOR_CMD],
+            keeper=RunningTestKept(session.state, reports),
+        ),
         taken_over=taken_over,
     )
     outcome = await runner.run()

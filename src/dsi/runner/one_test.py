@@ -1,0 +1,265 @@
+"""One test of a task: what leads up to it, its `cmd` and what runs beside that, and what comes after."""
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+import structlog
+
+from dsi.commands import Context
+from dsi.config import dump
+from dsi.errors import CommandTimeout, DsiError, HostError, ReportError, SourceMissing
+from dsi.masking import masked
+from dsi.model import Result
+from dsi.report.folder import inside, keep_text
+from dsi.report.progress import Progress
+from dsi.runner.during_test import run_during_test
+from dsi.runner.hooks import run_hook, run_hook_to_its_end
+from dsi.runner.interrupt import Interrupt
+from dsi.runner.outcome import Status, TestOutcome
+from dsi.runner.plan import TaskPlan
+from dsi.runner.running import MARK, RunningTest
+from dsi.runner.surroundings import Surroundings
+from dsi.runner.workload import OutputLog, run_cmd
+
+log = structlog.get_logger()
+
+
+class _TestFailed(Exception):
+    """The test is failed, the task goes on. Never leaves this module."""
+
+    def __init__(self, reason: str, exit_status: int | None = None) -> None:
+        self.exit_status = exit_status
+        super().__init__(reason)
+
+
+class OneTest:
+    """Runs the test with this number, from 1. `taken`: go on with it, from within its `cmd`.
+
+    `before`: what came of the tests before it.
+    """
+
+    def __init__(
+        self,
+        task: TaskPlan,
+        number: int,
+        context: Context,
+        progress: Progress,
+        surroundings: Surroundings,
+        interrupt: Interrupt,
+        *,
+        before: Sequence[TestOutcome],
+        taken: RunningTest | None,
+    ) -> None:
+        self._task = task
+        self._number = number
+        self._plan = task.tests[number - 1]
+        self._test = self._plan.test
+        self._context = context.into(self._test.id, {"DSI_TEST_ID": self._test.id})
+        self._progress = progress
+        self._surroundings = surroundings
+        self._interrupt = interrupt
+        self._before = before
+        self._taken = taken
+        self._status: Status = "passed"
+        self._reason = ""
+        self._exit_status: int | None = None
+        self._notes: list[str] = []
+
+    async def run(self) -> TestOutcome:
+        """Run it all. What goes wrong stands in the outcome."""
+        clock = self._context.clock
+        start_s = self._taken.start_s if self._taken else clock.wall_s()
+        begun_s = clock.monotonic_s() - (clock.wall_s() - start_s)
+        with self._context.timeline.span("test", test=self._test.id) as ending:
+            await self._run_guarded(start_s)
+            await self._finish()
+            ending.update(status=self._status, reason=self._reason, exit_status=self._exit_status)
+        return TestOutcome(
+            id=self._test.id,
+            status=self._status,
+            reason=self._reason,
+            exit_status=self._exit_status,
+            start_s=start_s,
+            duration_s=clock.monotonic_s() - begun_s,
+            notes=tuple(self._notes),
+        )
+
+    async def _run_guarded(self, start_s: float) -> None:
+        try:
+            if self._taken is None:
+                await self._lead_up()
+            running = self._taken or self._about_to_run(start_s)
+            try:
+                self._exit_status = await self._run_workload(running)
+            finally:
+                await self._leave(running)
+        except _TestFailed as failure:
+            self._status, self._reason, self._exit_status = "failed", str(failure), failure.exit_status
+        except DsiError as problem:
+            self._status, self._reason = "error", str(problem)
+        except asyncio.CancelledError:
+            self._interrupt.note()
+            self._status, self._reason = "interrupted", "interrupted by the user"
+
+    def _fails(self, reason: str) -> None:
+        """Take note of what failed after `cmd`: the reason of a test that had passed, a note where there was one."""
+        if self._status == "passed":
+            self._status, self._reason = "failed", reason
+        else:
+            self._notes.append(reason)
+
+    # --- before -----------------------------------------------------------------------------------------------------
+
+    async def _lead_up(self) -> None:
+        if self._number > 1:
+            await run_hook("between_tests", self._task.between_tests, self._context, self._progress)
+        await run_hook("pre_test", self._plan.pre_test, self._context, self._progress)
+        if self._task.delay_s:
+            self._progress.step(f"waiting {self._task.delay_s:g} s (test_delay_seconds)")
+            await self._context.clock.sleep(self._task.delay_s)
+
+    # --- cmd --------------------------------------------------------------------------------------------------------
+
+    def _about_to_run(self, start_s: float) -> RunningTest:
+        client, now_s = self._context.inventory.workload_client, self._context.clock.wall_s()
+        return RunningTest(
+            test=self._test.id,
+            number=self._number,
+            handle=None if self._test.tty else client.new_handle(),
+            mark=secrets.token_hex(8),
+            start_s=start_s,
+            cmd_s=now_s,
+            before=tuple(self._before),
+        )
+
+    async def _leave(self, running: RunningTest) -> None:
+        """See to it that nothing of `cmd` is left on its host, and nobody takes it over."""
+        orphan_s = self._context.orphan_s
+        try:
+            if running.handle is not None:
+                await self._context.inventory.workload_client.release(running.handle, outlives_s=orphan_s)
+        except HostError as problem:
+            log.warning(
+                f"what is left of cmd could not be ended; its host ends it in {orphan_s:g} s", reason=str(problem)
+            )
+        finally:
+            self._surroundings.keeper.forget()
+
+    async def _run_workload(self, running: RunningTest) -> int:
+        with OutputLog(self._context.reports / "test_output.log", again=self._taken is not None) as output:
+
+            def end(exit_status: int | None, message: str) -> None:
+                # What stands in the log from now on isn't cmd's.
+                self._surroundings.keeper.keep(replace(running, is_over=True))
+                output.end(exit_status, message)
+
+            try:
+                async with AsyncExitStack() as stack:
+                    environment = dict(self._context.environment)
+                    for companion in self._surroundings.companions:
+                        environment |= await stack.enter_async_context(companion(self._context, self._test))
+                    if self._taken is None:
+                        await self._write_workload_config()
+                    result = await self._run_cmd(environment, output, running)
+            except CommandTimeout as hung:
+                end(hung.results[0].exit_status, f"hung: {hung}")
+                raise _TestFailed(f"hung: {hung}", hung.results[0].exit_status) from hung
+            except (DsiError, asyncio.CancelledError) as problem:
+                if not isinstance(problem, ReportError):
+                    end(None, str(problem) or "interrupted")
+                raise
+            end(result.exit_status, "failed" if result.exit_status else "success")
+        if result.exit_status:
+            raise _TestFailed(f"cmd: exit status {result.exit_status}", result.exit_status)
+        return result.exit_status
+
+    async def _run_cmd(self, environment: Mapping[str, str], output: OutputLog, running: RunningTest) -> Result:
+        """Run `cmd`, or go on with it, and what runs beside it."""
+        context, keeper = self._context, self._surroundings.keeper
+        again, now_s = self._taken is not None, context.clock.wall_s()
+        running = running if again else replace(running, cmd_s=now_s)
+        self._progress.step("cmd, taken over" if again else "cmd")
+        if again:
+            context.timeline.add("cmd_taken_over", test=self._test.id, output_bytes=output.size_bytes())
+        else:
+            keeper.keep(running)
+            context.timeline.add("cmd_begin", test=self._test.id)
+        cmd = run_cmd(
+            context.inventory.workload_client,
+            self._test,
+            {**environment, MARK: running.mark},
+            log=output,
+            no_output_s=self._task.no_output_s,
+            orphan_s=context.orphan_s,
+            progress=self._progress,
+            handle=running.handle,
+            again=again,
+        )
+        known = {name: text for name, text in environment.items() if name not in self._surroundings.for_cmd_alone}
+        result = await run_during_test(
+            cmd,
+            self._plan.during_test,
+            context.with_environment(known),
+            self._notes,
+            since_s=max(now_s - running.cmd_s, 0.0),
+            begun=running.during_test,
+            on_begin=lambda begun: keeper.keep(replace(running, during_test=begun)),
+        )
+        context.timeline.add("cmd_end", test=self._test.id, exit_status=result.exit_status)
+        return result
+
+    async def _write_workload_config(self) -> None:
+        test = self._test
+        if test.config_filename is None or test.workload_config is None:
+            return
+        text = test.workload_config if isinstance(test.workload_config, str) else dump(test.workload_config)
+        await self._context.inventory.workload_client.write_file(test.config_filename, text.encode())
+        # A connection string stands in there.
+        keep_text(self._context.reports / inside(test.config_filename), masked(text))
+
+    # --- after ------------------------------------------------------------------------------------------------------
+
+    async def _finish(self) -> None:
+        """Fetch output files, check, run post_test and the rest: each though another failed or was interrupted."""
+        try:
+            await self._fetch_output_files()
+            if not self._interrupt.happened and self._status != "error":
+                await self._run_checks()
+        except asyncio.CancelledError:
+            self._interrupt.note()
+            self._fails("interrupted by the user")
+        for failure in await run_hook_to_its_end(
+            "post_test", self._plan.post_test, self._context, self._progress, self._interrupt
+        ):
+            self._fails(failure)
+        for afterwards in self._surroundings.afterwards:
+            try:
+                await afterwards(self._context, self._test, self._status)
+            except DsiError as problem:
+                self._fails(str(problem))
+            except asyncio.CancelledError:
+                self._interrupt.note()
+
+    async def _fetch_output_files(self) -> None:
+        host = self._context.inventory.workload_client
+        for source in self._test.output_files:
+            target = self._context.reports / inside(source).name
+            if target.exists():  # two of one name, or one that is called like a file of ours
+                target = self._context.reports / host.name / inside(source)
+            try:
+                await host.get(source, target)
+            except SourceMissing as missing:
+                log.warning("an output file is missing", test=self._test.id, file=source)
+                self._context.timeline.add("warning", test=self._test.id, message=str(missing))
+            except DsiError as problem:
+                self._fails(f"output_files: {problem}")
+
+    async def _run_checks(self) -> None:
+        for check in self._surroundings.checks:
+            try:
+                await check(self._context, self._test)
+            except DsiError as problem:
+                self._fails(str(problem))

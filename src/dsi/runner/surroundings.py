@@ -1,0 +1,34 @@
+"""What a task's tests run in, handed in by the stages: the runner needn't know what it is."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+
+from dsi.commands import Context
+from dsi.config.models import Test
+from dsi.runner.outcome import Status
+from dsi.runner.running import Forgetful, Keeper
+
+Companion = Callable[[Context, Test], AbstractAsyncContextManager[Mapping[str, str]]]
+"""What lives as long as `cmd` (the dsisocket, say): entered before it, left after it; gives environment for it."""
+
+Check = Callable[[Context, Test], Awaitable[None]]
+"""What is looked at after `cmd`; raises DsiError to fail the test."""
+
+Afterwards = Callable[[Context, Test, Status], Awaitable[None]]
+"""What is done when all else of a test is over, whatever came of it; raises DsiError to fail a test that had passed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What surrounds each test.
+
+    `for_cmd_alone`: names of environment that the commands which run beside `cmd` don't get.
+    `keeper` keeps what another dsi needs to go on with the running test.
+    """
+
+    companions: Sequence[Companion] = ()
+    checks: Sequence[Check] = ()
+    afterwards: Sequence[Afterwards] = ()
+    for_cmd_alone: Sequence[str] = ()
+    keeper: Keeper = field(default_factory=Forgetful)
