@@ -87,6 +87,13 @@ def test_who_reads_no_more_of_the_output_ends_the_command_on_its_hosts(work: Wor
         work.dsi("send", ended)
 
 
+def test_a_log_that_nobody_reads_keeps_nobody_waiting(work: WorkDirectory) -> None:
+    """Nobody reads standard error of the dsi that runs here: a pipe takes 64 KiB, and each of these logs more."""
+    for _ in range(3):
+        work.dsi("send", '{"on_mongod": {"exec": "for i in $(seq 50); do printf \\"%02000d\\\\n\\" $i; done"}}')
+    assert json.loads(work.dsi("send", '{"describe": {}}').stdout)["test"] == "hold"
+
+
 def test_what_the_terminal_has_no_characters_for_is_shown_escaped(work: WorkDirectory) -> None:
     process = work.start("send", '{"on_mongod.0": {"exec": "echo \\u00fc"}}', environment={"PYTHONIOENCODING": "ascii"})
     assert process.communicate() == ("mongod.0: \\xfc\n", "")

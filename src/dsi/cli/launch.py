@@ -11,6 +11,7 @@ import structlog
 import typer
 from rich.console import Console
 
+from dsi.cli.terminal import Terminal
 from dsi.errors import ConfigError, DsiError
 from dsi.masking import masked
 from dsi.report.live import LiveProgress
@@ -28,7 +29,8 @@ CONFIGURATION_WRONG = 2
 BROKEN = 3
 INTERRUPTED = 130
 
-console = Console(stderr=True)
+terminal = Terminal()
+console = Console(file=terminal)  # type: ignore[arg-type]  # rich asks for IO[str], and uses what Terminal has
 """Where people look: the log, the display and the tables. Standard output is for what programs read."""
 
 
@@ -39,16 +41,17 @@ def launch(work_directory: Path, work: Callable[[Session], Awaitable[T]], *, tie
         typer.Exit: 2 the configuration is wrong, 3 something broke, 130 interrupted; the message has been printed.
     """
     start_log()
-    progress: Progress = LiveProgress(console) if console.is_terminal else PlainProgress()
+    with terminal.without_waiting():
+        progress: Progress = LiveProgress(console) if console.is_terminal else PlainProgress()
 
-    async def in_session() -> T:
-        async with Session(work_directory, progress, tied=tied) as session:
-            return await work(session)
+        async def in_session() -> T:
+            async with Session(work_directory, progress, tied=tied) as session:
+                return await work(session)
 
-    try:
-        return guarded(lambda: with_signals(in_session()))
-    finally:
-        progress.close()
+        try:
+            return guarded(lambda: with_signals(in_session()))
+        finally:
+            progress.close()
 
 
 def guarded(work: Callable[[], T]) -> T:
