@@ -52,3 +52,13 @@ def utc(wall_s: float) -> datetime:
 def isoformat(wall_s: float) -> str:
     """Write seconds since the epoch as ISO 8601 in UTC with milliseconds: `2026-01-31T12:00:00.123Z`."""
     return utc(wall_s).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def wall_s_of(text: str) -> float:
+    """Read ISO 8601 back into seconds since the epoch; without a zone it is UTC.
+
+    Raises:
+        ValueError: it is none.
+    """
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

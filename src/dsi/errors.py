@@ -56,7 +56,7 @@ class StateError(DsiError):
 
 
 class ReportError(DsiError):
-    """A file of the reports couldn't be written."""
+    """A file of the reports couldn't be written, or read."""
 
 
 class HostError(DsiError):

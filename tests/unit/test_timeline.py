@@ -1,9 +1,15 @@
+import ast
+import contextlib
 import json
+import time
 from pathlib import Path
 
 import pytest
 
-from dsi.timeline import Timeline, read_events
+from dsi.errors import ReportError
+from dsi.timeline import EVENTS, Timeline, events_table, follow, read, read_events, spans
+
+ROOT = Path(__file__).parents[2]
 
 
 def lines(path: Path) -> list[dict[str, object]]:
@@ -52,3 +58,109 @@ def test_events_of_one_kind_are_read_again_also_after_a_crash_in_the_middle_of_a
     with (tmp_path / "t").open("a") as file:
         file.write('{"event": "other", "n"')
     assert [event["n"] for event in read_events(tmp_path / "t", "other")] == [1]
+    timeline = Timeline(tmp_path / "t")  # another dsi goes on
+    timeline.add("other", n=2)
+    timeline.close()
+    events = list(read(tmp_path / "t"))
+    assert [(event.name, event.process) for event in events] == [
+        ("timeline", 0),
+        ("mark", 0),
+        ("other", 0),
+        ("timeline", 1),
+        ("other", 1),
+    ]
+    assert events[-1].fields["n"] == 2
+    assert events[-1].time_s == pytest.approx(time.time(), abs=3600)
+
+
+def test_a_span_without_an_end_was_cut_off_and_two_at_once_are_told_apart(tmp_path: Path) -> None:
+    timeline = Timeline(tmp_path / "t")
+    with (
+        timeline.span("restart", nodes=["a"]),
+        timeline.span("restart", nodes=["b"]),
+        contextlib.suppress(ValueError),
+        timeline.span("restart", nodes=["c"]),
+    ):
+        raise ValueError("boom")
+    timeline.add("restart_begin", nodes=["d"], span=4)
+    timeline.close()
+    found = [
+        (span.begin.fields["nodes"], span.end is None, span.error) for span in spans(read(tmp_path / "t"), "restart")
+    ]
+    assert found == [(["a"], False, None), (["b"], False, None), (["c"], False, "boom"), (["d"], True, None)]
+
+
+def test_a_timeline_that_is_being_written_is_followed_line_by_line(tmp_path: Path) -> None:
+    timeline = Timeline(tmp_path / "t")
+    with (tmp_path / "t").open("rb") as file, (tmp_path / "t").open("ab", buffering=0) as other:
+        following = (event and event.name for event in follow(tmp_path / "t", file))
+        assert next(following) == "timeline"
+        assert next(following) is None
+        timeline.add("one")
+        other.write(b'{"time": "2026-01-31T12:00:00.000Z", "monotonic_s": 1.5')
+        assert next(following) == "one"
+        assert next(following) is None
+        other.write(b', "event": "two"}\n')
+        assert next(following) == "two"
+    timeline.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            '{"time": "2026-01-31T12:00:00.000Z", "monotonic_s": 1.5, "event": "timeline", "version": 99}\n',
+            "version 99",
+        ),
+        ('{"time": "2026-01-31T12:00:00.000Z", "monotonic_s": 1.5, "event": "mark"}\n', "no timeline of dsi"),
+    ],
+)
+def test_what_is_no_timeline_of_this_dsi_is_refused(tmp_path: Path, text: str, why: str) -> None:
+    (tmp_path / "t").write_text(text)
+    with pytest.raises(ReportError, match=why):
+        list(read(tmp_path / "t"))
+
+
+def test_lines_that_are_none_are_passed_over(tmp_path: Path) -> None:
+    Timeline(tmp_path / "t").close()
+    with (tmp_path / "t").open("ab") as file:
+        file.write(b'\xff\xfe\n[]\nnull\n{"event": 3}\n\n{"time": "x", "monotonic_s": 1, "event": "mark"}\n')
+    assert [event.name for event in read(tmp_path / "t")] == ["timeline"]
+
+
+def test_the_page_has_the_table_of_events() -> None:
+    assert events_table() in (ROOT / "docs" / "timeline.md").read_text()
+
+
+def test_every_event_that_is_written_is_in_the_table_with_all_its_fields() -> None:
+    """What is written by `timeline.add`, `timeline.span`, and what hosts tell about their connections."""
+    strange = []
+    calls = [call for path in sorted((ROOT / "src").rglob("*.py")) for call in _calls(path)]
+    for name, fields, is_span in calls:
+        kind = EVENTS.get(name) or EVENTS.get(name.removesuffix("_begin").removesuffix("_end"))
+        if (
+            kind is None
+            or not fields <= {*kind.fields, *(kind.ends_with or ())}
+            or is_span != (kind.ends_with is not None)
+        ):
+            strange.append((name, fields))
+    assert not strange
+    assert {name for name, _, _ in calls} | {"timeline"} >= set(EVENTS)
+
+
+def _calls(path: Path) -> list[tuple[str, set[str], bool]]:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(attr="add" | "span" as how, value=value), args=[ast.Constant(value=str(name))]
+            ):
+                called_on = value.attr if isinstance(value, ast.Attribute) else getattr(value, "id", "")
+                is_ours = called_on.lstrip("_") == "timeline"
+            case ast.Call(func=ast.Attribute(attr="_tell" as how), args=[ast.Constant(value=str(name))]):
+                is_ours = True
+            case _:
+                continue
+        if is_ours:
+            found.append((name, {keyword.arg for keyword in node.keywords if keyword.arg}, how == "span"))
+    return found

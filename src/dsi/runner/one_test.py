@@ -73,7 +73,8 @@ class OneTest:
         clock = self._context.clock
         start_s = self._taken.start_s if self._taken else clock.wall_s()
         begun_s = clock.monotonic_s() - (clock.wall_s() - start_s)
-        with self._context.timeline.span("test", test=self._test.id) as ending:
+        total = len(self._task.tests)
+        with self._context.timeline.span("test", test=self._test.id, number=self._number, total=total) as ending:
             await self._run_guarded(start_s)
             await self._finish()
             ending.update(status=self._status, reason=self._reason, exit_status=self._exit_status)

@@ -15,6 +15,7 @@ from dsi.report.folder import copy_configuration
 from dsi.report.progress import Progress
 from dsi.runner import Check, Companion, RunningTest, Surroundings, TaskOutcome, TaskPlan, TaskRunner, TestPlan
 from dsi.stages.client_files import FOR_CMD, client_files
+from dsi.stages.clock_offsets import note_clock_offsets
 from dsi.stages.dsisocket import TOKEN, SocketOfATest
 from dsi.stages.hooks import hook, timed_hook
 from dsi.stages.node_watch import NodesOfATest
@@ -83,7 +84,9 @@ async def _run_task(session: Session, tree: Tree, reports: Path, taken_over: Run
         ),
         taken_over=taken_over,
     )
+    await note_clock_offsets(context.inventory, session.timeline)
     outcome = await runner.run()
+    await note_clock_offsets(context.inventory, session.timeline)
     session.timeline.add("task_end", error=outcome.error, interrupted=outcome.interrupted, notes=outcome.notes)
     try:
         tree.write_out(STAGE, out_of(outcome))
