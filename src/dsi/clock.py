@@ -62,3 +62,8 @@ def wall_s_of(text: str) -> float:
     """
     moment = datetime.fromisoformat(text)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def local_time(wall_s: float) -> str:
+    """Write seconds since the epoch as the time of day of this machine's time zone: `12:00:00`."""
+    return f"{utc(wall_s).astimezone():%H:%M:%S}"

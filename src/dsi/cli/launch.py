@@ -42,7 +42,8 @@ def launch(work_directory: Path, work: Callable[[Session], Awaitable[T]], *, tie
     """
     start_log()
     with terminal.without_waiting():
-        progress: Progress = LiveProgress(console) if console.is_terminal else PlainProgress()
+        plain = PlainProgress()
+        progress: Progress = LiveProgress(console, above=plain) if console.is_terminal else plain
 
         async def in_session() -> T:
             async with Session(work_directory, progress, tied=tied) as session:

@@ -1,21 +1,18 @@
 """What a person sees while dsi works: with a terminal a live display, else plain log lines."""
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 
 class Progress(Protocol):
-    """Is told what happens."""
+    """Is told what happens, in this process or, by `dsi watch`, in another."""
 
-    def stage(self, name: str) -> None:
-        """A stage of the lifecycle begins."""
+    def event(self, line: Mapping[str, Any]) -> None:
+        """The timeline has a new line: a stage or a test begins, a restart is over."""
         ...
 
     def step(self, text: str) -> None:
         """Something that takes a while begins: a hook, a restart, fetching files."""
-        ...
-
-    def test(self, test_id: str, number: int, total: int) -> None:
-        """A test begins: the `number`th of `total`, from 1."""
         ...
 
     def output(self, block: bytes) -> None:

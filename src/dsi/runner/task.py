@@ -75,7 +75,6 @@ class TaskRunner:
 
     async def _run_test(self, number: int, taken: RunningTest | None) -> None:
         test_id = self._plan.tests[number - 1].test.id
-        self._progress.test(test_id, number, len(self._plan.tests))
         test = OneTest(
             self._plan,
             number,

@@ -41,6 +41,7 @@ class Session:
         self.state = State(self.work_directory)
         self.reports: Path | None = None
         self.timeline = Timeline(None)
+        self.timeline.on_event = progress.event
         self._inventory: Inventory | None = None
         self._deployment: Deployment | None = None
         self._setup: config_models.MongodbSetup | None = None
@@ -70,7 +71,6 @@ class Session:
         Raises:
             ConfigError
         """
-        self.progress.stage(stage)
         self.timeline.add("stage", stage=stage)
         return self.load()
 
@@ -116,6 +116,7 @@ class Session:
             provisioning.remember(self.state, entries)
             hosts = await provisioning.connect(entries, self.state, self.timeline.add)
             self._inventory = Inventory(hosts, this_machine("localhost", self.work_directory))
+            self.timeline.add("hosts", hosts=[entry.name for entry in entries])
         return self._inventory
 
     async def deployment(self, tree: Tree) -> Deployment:

@@ -24,7 +24,7 @@ async def teardown(session: Session) -> None:
     Raises:
         DsiError: a node couldn't be ended; everything else has been.
     """
-    session.progress.stage("infrastructure_teardown")
+    session.timeline.add("stage", stage="infrastructure_teardown")
     made_hosts = any(entry.home is not None for entry in provisioning.remembered(session.state))
     await end_all(session)
     if made_hosts:

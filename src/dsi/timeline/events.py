@@ -25,6 +25,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     "timeline": EventKind("a dsi process begins to write; the first line of every file", ["version"]),
     "stage": EventKind("a stage of the lifecycle begins", ["stage"]),
     "provision": EventKind("hosts are made, or looked for", ["provider"], ends_with=[]),
+    "hosts": EventKind("dsi is connected to all hosts", ["hosts"]),
     "clock_offset": EventKind(
         "how far a host's clock is ahead of ours, give or take `uncertainty_s`; at the task's start and end",
         ["host", "offset_s", "uncertainty_s"],
