@@ -8,7 +8,15 @@ from typing import Final
 
 from bench.series import Comparison, table
 
-ROUNDS: Final = {"exec_true": 200, "clients": 100, "streams": 100, "slow_clients": 500, "fan_out": 40, "restart": 15}
+ROUNDS: Final = {
+    "exec_true": 200,
+    "clients": 100,
+    "streams": 100,
+    "slow_clients": 500,
+    "fan_out": 40,
+    "ftdc": 15,
+    "restart": 15,
+}
 """How often each measures, unless told otherwise."""
 
 

@@ -11,6 +11,7 @@
     │   └── TransferError      a file or folder couldn't be copied
     │       └── SourceMissing  because it isn't there
     ├── ReportError            a file of the reports couldn't be written: the disk is full, say
+    ├── NoDiagnosticData       there is none where it is looked for
     ├── CommandFailed          a command's exit status wasn't 0 on one host or more; carries the results
     │   └── CommandTimeout     it was ended, since it took too long
     │       └── NoOutput       … or was silent too long
@@ -57,6 +58,10 @@ class StateError(DsiError):
 
 class ReportError(DsiError):
     """A file of the reports couldn't be written, or read."""
+
+
+class NoDiagnosticData(DsiError):
+    """No file of a server's diagnostic data is where it is looked for, or none that can be read."""
 
 
 class HostError(DsiError):
