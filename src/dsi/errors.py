@@ -12,6 +12,7 @@
     │       └── SourceMissing  because it isn't there
     ├── ReportError            a file of the reports couldn't be written: the disk is full, say
     ├── NoDiagnosticData       there is none where it is looked for
+    │   └── NoSuchMetric       … or it has no such metric
     ├── CommandFailed          a command's exit status wasn't 0 on one host or more; carries the results
     │   └── CommandTimeout     it was ended, since it took too long
     │       └── NoOutput       … or was silent too long
@@ -62,6 +63,10 @@ class ReportError(DsiError):
 
 class NoDiagnosticData(DsiError):
     """No file of a server's diagnostic data is where it is looked for, or none that can be read."""
+
+
+class NoSuchMetric(NoDiagnosticData):
+    """A server's diagnostic data has no metric of that name. The message has one that is near."""
 
 
 class HostError(DsiError):

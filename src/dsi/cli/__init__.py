@@ -23,6 +23,7 @@ SUBCOMMANDS: Final = {
     "config": "Show a value of the configuration, and where it comes from.",
     "tls-material": "Make a CA and certificates for TLS, for tests.",
     "watch": "Show what another dsi process does here, as it happens.",
+    "ftdc": "Show what a server has measured of itself (its diagnostic.data).",
     "send": "Have the running test's dsi run a command, as its workload would.",
     "conn": "Open a shell on a host, or run a command on several.",
 }

@@ -8,7 +8,7 @@ from dsi.compressed import plain_name
 from dsi.errors import NoDiagnosticData
 from dsi.ftdc.chunk import Chunk
 from dsi.ftdc.damage import Damaged, warn
-from dsi.ftdc.reader import Metadata, Samples, read_file
+from dsi.ftdc.reader import METRICS, Metadata, Samples, read_file
 
 FOLDER: Final = "diagnostic.data"
 INTERIM: Final = "metrics.interim"
@@ -80,6 +80,6 @@ def metadata(path: Path, damaged: Damaged = warn) -> Iterator[Metadata]:
         NoDiagnosticData: there are no files.
     """
     for file in files(path):
-        for content in read_file(file, damaged):
+        for content in read_file(file, damaged, passed_over=METRICS):
             if isinstance(content, Metadata):
                 yield content

@@ -96,16 +96,19 @@ class _Window:
         return self.offset - begun
 
 
-def read_file(path: Path, damaged: Damaged) -> Iterator[Samples | Metadata]:
-    """Give what is in a file (plain, .gz, .zst), from its beginning to its end, and tell what can't be read."""
+def read_file(path: Path, damaged: Damaged, passed_over: int | None = None) -> Iterator[Samples | Metadata]:
+    """Give what is in a file (plain, .gz, .zst), from its beginning to its end, and tell what can't be read.
+
+    Documents of the type `passed_over` aren't looked into.
+    """
     try:
         with open_plain(path) as file:
-            yield from _read(path, _Window(file), damaged)
+            yield from _read(path, _Window(file), damaged, passed_over)
     except OSError as problem:
         damaged(Damage(path, 0, 0, f"the file can't be read: {_text(problem)}"))
 
 
-def _read(path: Path, window: _Window, damaged: Damaged) -> Iterator[Samples | Metadata]:
+def _read(path: Path, window: _Window, damaged: Damaged, passed_over: int | None) -> Iterator[Samples | Metadata]:
     while window.reaches(1):
         offset = window.offset
         try:
@@ -114,6 +117,8 @@ def _read(path: Path, window: _Window, damaged: Damaged) -> Iterator[Samples | M
             damaged(Damage(path, offset, window.move_to_head(), str(problem)))
             continue
         window.move(len(fields.raw))
+        if fields["type"] == passed_over:
+            continue
         try:
             yield _content(fields)
         except Unreadable as problem:

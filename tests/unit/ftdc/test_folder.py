@@ -8,6 +8,7 @@ import pytest
 from bson.datetime_ms import DatetimeMS
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 from tests.unit.ftdc.encoder import Columns, document, metadata, metric_chunk
 
 from dsi import ftdc
@@ -227,7 +228,8 @@ def test_a_document_that_is_wrong_is_passed_over_with_its_reason(content: bytes,
     assert [says in found.reason for found in damage] == ([True] if says else [])
 
 
-def test_who_asks_for_no_damage_finds_it_in_the_log(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_who_asks_for_no_damage_finds_it_in_the_log(file: Path) -> None:
     file.write_bytes(samples(1, 2)[:-1])
-    assert not list(ftdc.read(file))
-    assert "diagnostic data is damaged" in capsys.readouterr().out
+    with capture_logs() as said:
+        assert not list(ftdc.read(file))
+    assert [(line["event"], line["offset"]) for line in said] == [("diagnostic data is damaged", 0)]
