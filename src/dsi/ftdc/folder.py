@@ -11,8 +11,8 @@ from dsi.ftdc.damage import Damaged, warn
 from dsi.ftdc.reader import METRICS, Metadata, Samples, read_file
 
 FOLDER: Final = "diagnostic.data"
-INTERIM: Final = "metrics.interim"
-"""What is not yet in the newest file. The server writes it anew every ten samples, and removes it when it ends."""
+TEMPORARY: Final = "metrics.interim.temp"
+"""What becomes metrics.interim once it is written."""
 
 _SHOWN: Final = 5
 
@@ -36,8 +36,8 @@ def files(path: Path) -> list[Path]:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    there = [file for file in folder.glob("metrics.*") if file.suffix != ".temp" and file.is_file()]
-    return sorted(there, key=lambda file: (plain_name(file) == INTERIM, file.name))
+    """Give them by name: that has the time, and metrics.interim comes behind all digits."""
+    return sorted(file for file in folder.glob("metrics.*") if plain_name(file) != TEMPORARY and file.is_file())
 
 
 def _elsewhere(path: Path) -> str:

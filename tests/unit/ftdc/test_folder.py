@@ -14,6 +14,7 @@ from tests.unit.ftdc.encoder import Columns, document, metadata, metric_chunk
 from dsi import ftdc
 from dsi.errors import NoDiagnosticData
 from dsi.ftdc import Damage
+from dsi.ftdc.reader import _BLOCK_BYTES
 
 ARCHIVES = ["metrics.2026-01-31T12-00-00Z-00000", "metrics.2026-01-31T13-00-00Z-00000"]
 
@@ -87,6 +88,7 @@ def test_compressed_files_are_read_as_far_as_they_go(kind: str, tmp_path: Path) 
     packed = compressed(kind, content)
     (file := tmp_path / f"{ARCHIVES[0]}{kind}").write_bytes(packed)
     (tmp_path / f"metrics.interim{kind}").write_bytes(compressed(kind, samples(3000, 2)))
+    (tmp_path / f"metrics.interim.temp{kind}").write_bytes(b"half written")
     assert seconds(tmp_path) == list(range(3002))
 
     file.write_bytes(packed[: len(packed) - 6])
@@ -200,6 +202,12 @@ def test_after_garbage_the_next_document_is_found(file: Path) -> None:
     assert seconds(file, damage.append) == [1, 2, 3, 4, 5]
     assert [found.size_bytes for found in damage] == [len(garbage), 7]
     assert str(damage[1]).endswith("no document begins here (7 bytes are passed over)")
+
+
+def test_the_next_document_is_found_wherever_its_head_lies_in_the_blocks_that_are_read(file: Path) -> None:
+    for before_end in (1, 2, 11, 21, 22, 23, 24):
+        file.write_bytes(b"\xff" * (_BLOCK_BYTES - before_end) + samples(1, 2))
+        assert seconds(file, lambda _: None) == [1, 2]
 
 
 def test_what_is_no_diagnostic_data_at_all_is_one_damage(file: Path) -> None:
