@@ -1,5 +1,6 @@
 """Files to a host, from it, and written on it."""
 
+import asyncio
 import stat
 from pathlib import Path
 
@@ -98,6 +99,17 @@ async def test_a_target_that_can_not_be(host: Host, tmp_path: Path) -> None:
     await host.run("echo > in-the-way")
     with pytest.raises(TransferError, match="in-the-way"):
         await host.put(source, "in-the-way/below")
+
+
+async def test_a_large_folder_that_is_refused_keeps_nobody_waiting(host: Host, tmp_path: Path) -> None:
+    """What packs it is ended in the middle, with output that nobody has read."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    (folder / "large").write_bytes(bytes(8 << 20))
+    await host.run("echo > in-the-way")
+    async with asyncio.timeout(60):
+        with pytest.raises(TransferError, match="in-the-way"):
+            await host.put(folder, "in-the-way/below")
 
 
 async def test_a_running_program_can_be_replaced(host: Host, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import os
 import secrets
 import shlex
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
@@ -80,7 +80,7 @@ async def put(host: "SshHost", source: Path, target: str) -> None:
 async def write(host: "SshHost", path: str, content: bytes, mode: int) -> None:
     """See `Host.write_file`."""
 
-    async def once() -> AsyncIterator[bytes]:
+    async def once() -> AsyncGenerator[bytes, None]:
         yield content
 
     if path.endswith("/"):
@@ -137,7 +137,7 @@ def _write_script(*, name: str, size_bytes: int, mode: int, changed_s: int | Non
     return script if changed_s is not None else script.replace('{ touch -d @None -- "$fresh" || true; } && ', "")
 
 
-async def _blocks(host: str, source: Path, file: IO[bytes], size_bytes: int) -> AsyncIterator[bytes]:
+async def _blocks(host: str, source: Path, file: IO[bytes], size_bytes: int) -> AsyncGenerator[bytes, None]:
     """Give exactly so many bytes of a file."""
     left = size_bytes
     while left:
@@ -148,7 +148,7 @@ async def _blocks(host: str, source: Path, file: IO[bytes], size_bytes: int) -> 
         yield block
 
 
-async def _packed(host: str, folder: Path) -> AsyncIterator[bytes]:
+async def _packed(host: str, folder: Path) -> AsyncGenerator[bytes, None]:
     """Give a folder as a tar archive."""
     tar = await asyncio.create_subprocess_exec(
         "tar", "-C", folder, "-cf", "-", ".", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
@@ -170,7 +170,10 @@ async def _packed(host: str, folder: Path) -> AsyncIterator[bytes]:
 async def _end(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         process.kill()
-        await process.wait()
+    # asyncio takes a process for ended when its output was read to the end, which it isn't while nobody reads.
+    while process.stdout is not None and await process.stdout.read(BLOCK_BYTES):
+        pass
+    await process.wait()
 
 
 class _Taker:

@@ -14,7 +14,8 @@ shell pays them once. It is a small loop that forks a fresh bash for each comman
 import asyncio
 import secrets
 import shlex
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -122,7 +123,7 @@ class Command:
 
     text: str
     env: Mapping[str, str] = field(default_factory=dict)
-    stdin: AsyncIterator[bytes] | None = None
+    stdin: AsyncGenerator[bytes, None] | None = None
     whole_stdin: bool = True
     is_request: bool = False
     """Whether it is a request to start or follow a command that outlives the connection (`_ssh_detached`)."""
@@ -235,14 +236,15 @@ class Shell:
                 raise await self._gone(begun=True) from None
             raise error from None
 
-    async def _feed(self, blocks: AsyncIterator[bytes], *, whole: bool) -> None:
+    async def _feed(self, blocks: AsyncGenerator[bytes, None], *, whole: bool) -> None:
         stdin = self._process.stdin
-        async for block in blocks:
-            try:
-                stdin.write(block)
-                await stdin.drain()
-            except (OSError, asyncssh.Error):
-                return  # the session is ending: who reads from it will say so
+        async with aclosing(blocks):
+            async for block in blocks:
+                try:
+                    stdin.write(block)
+                    await stdin.drain()
+                except (OSError, asyncssh.Error):
+                    return  # the session is ending: who reads from it will say so
         if whole:
             stdin.write_eof()
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -238,7 +238,7 @@ class SshHost(Host):
             self._machine.finish(detached.id, at_once=detached.was_long)
         return exit_status
 
-    async def feed(self, script: str, stdin: AsyncIterator[bytes], *, whole_stdin: bool) -> Result:
+    async def feed(self, script: str, stdin: AsyncGenerator[bytes, None], *, whole_stdin: bool) -> Result:
         """Run a script of our own that reads `stdin` (`whole_stdin`: to its end, else exactly as much as there is)."""
         return await self._run_ours(Command(script, stdin=stdin, whole_stdin=whole_stdin))
 
@@ -456,5 +456,5 @@ def _short(command: str) -> str:
     return first if len(first) <= 60 else f"{first[:60]}…"
 
 
-async def _once(content: bytes) -> AsyncIterator[bytes]:
+async def _once(content: bytes) -> AsyncGenerator[bytes, None]:
     yield content
