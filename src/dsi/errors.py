@@ -10,6 +10,7 @@
     │   ├── PortTaken          somebody else listens there
     │   └── TransferError      a file or folder couldn't be copied
     │       └── SourceMissing  because it isn't there
+    ├── NoResults              a test's output has nothing in it that its type's parser knows
     ├── ReportError            a file of the reports couldn't be written: the disk is full, say
     ├── NoDiagnosticData       there is none where it is looked for
     │   └── NoSuchMetric       … or it has no such metric
@@ -67,6 +68,10 @@ class NoDiagnosticData(DsiError):
 
 class NoSuchMetric(NoDiagnosticData):
     """A server's diagnostic data has no metric of that name. The message has one that is near."""
+
+
+class NoResults(DsiError):
+    """A test's output has no result in it. The message says what was looked for, and where."""
 
 
 class HostError(DsiError):

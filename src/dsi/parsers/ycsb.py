@@ -1,0 +1,95 @@
+"""YCSB's summary: `[READ], 99thPercentileLatency(us), 3000`."""
+
+import re
+from collections.abc import Iterator
+
+from dsi.parsers.lines import Lines
+from dsi.parsers.metric import Found, Metric, PassedOver
+from dsi.parsers.numbers import count, number
+from dsi.parsers.output import Output, Parser, log_then_files
+
+_RESULT = re.compile(r"\s*\[([A-Za-z0-9_-]{1,64})\], ([^,]{1,64}), (\S+)\s*")
+_THREADS = re.compile(r"\s-(?:threads|p\s*threadcount)[ =](\d{1,9})(?=\s|$)")
+_LATENCY = re.compile(r"(Average|Min|Max|([\d.]{1,9})(?:st|nd|rd|th)?Percentile)Latency\((ns|us|ms)\)")
+_TO_US = {"ns": 0.001, "us": 1.0, "ms": 1000.0}
+_STATISTICS = {"Average": "mean", "Min": "min", "Max": "max"}
+
+
+def parse(output: Output) -> Iterator[Found]:
+    """Read the summaries of one run or more; each begins with YCSB's `Command line:`, which has the threads.
+
+    A summary that YCSB wrote to a file (`exportfile`) doesn't say the threads: then the log does.
+    """
+    yield from log_then_files(output, lambda lines: _read(output, lines))
+
+
+def _read(output: Output, lines: Lines) -> Iterator[Found]:
+    threads = 1 if lines is output.log else _last_threads(output.log)
+    for line in lines:
+        if _begins_a_run(line):
+            threads = _threads_of(line)
+        elif "], " in line and (result := _RESULT.fullmatch(line)):
+            operation, what, value = result.groups()
+            try:
+                yield from _metrics(output.test, operation, what, value, threads)
+            except ValueError as problem:
+                yield PassedOver(lines.where(), f"[{operation}], {what}: {problem}")
+
+
+def _begins_a_run(line: str) -> bool:
+    return "ycsb.Client" in line or line.lstrip().startswith("Command line:")
+
+
+def _threads_of(line: str) -> int:
+    found = _THREADS.search(line)
+    try:
+        return count(found[1]) if found else 1
+    except ValueError:
+        return 1
+
+
+def _last_threads(log: Lines) -> int:
+    threads = 1
+    for line in log:
+        if _begins_a_run(line):
+            threads = _threads_of(line)
+    return threads
+
+
+def _metrics(test: str, operation: str, what: str, text: str, threads: int) -> Iterator[Metric]:
+    if operation == "OVERALL":
+        if what == "Throughput(ops/sec)":
+            yield Metric(name=test, value=number(text), unit="ops/s", threads=threads)
+        elif what == "RunTime(ms)":
+            yield Metric(
+                name=test,
+                value=number(text),
+                unit="ms",
+                better="lower",
+                threads=threads,
+                key="run_time_ms",
+                statistic="total",
+                in_perf_json=False,
+            )
+    elif latency := _LATENCY.fullmatch(what):
+        yield _latency(test, operation, latency, number(text), threads)
+
+
+def _latency(test: str, operation: str, latency: re.Match[str], value: float, threads: int) -> Metric:
+    """Give a latency under the key that perf.json has had for it: `95th_read_latency_us`, `average_read_latency_us`."""
+    kind, percentile, unit = latency.groups()
+    prefix = f"{percentile}th" if percentile else kind.lower()
+    return Metric(
+        name=test,
+        value=value * _TO_US[unit],
+        unit="us",
+        better="lower",
+        threads=threads,
+        key=f"{prefix}_{operation.lower()}_latency_us",
+        statistic=_STATISTICS.get(kind, "percentile"),
+        percentile=number(percentile) if percentile else None,
+        in_perf_json=kind not in ("Min", "Max") and operation != "CLEANUP" and not operation.endswith("FAILED"),
+    )
+
+
+PARSER = Parser(parse, looked_for="YCSB's summary, lines like `[OVERALL], Throughput(ops/sec), VALUE`")

@@ -1,0 +1,249 @@
+"""What each program writes is read as the numbers that it says."""
+
+import pytest
+from tests.unit.parsers.reading import beside, golden, in_perf_json, said
+
+OPS = "ops_per_sec"
+
+
+def test_mongoshell_lines_are_rates_and_negative_ones_latencies() -> None:
+    measured = golden("mongoshell", "mongoshell.log")
+    assert [(metric.name, metric.value, metric.threads, metric.better) for metric in measured.metrics] == [
+        ("insert_ttl", 20953.2853834914, 1, "higher"),
+        ("insert_ttl", 48277.51341787234, 16, "higher"),
+        ("findOne_latency_ms", 1.25, 8, "lower"),
+        ("contended_update", 18154.5, 64, "higher"),
+        ("contended_update", 12000.0, 64, "higher"),
+    ]
+    assert golden("shell", "mongoshell.log") == golden("cpu_noise", "mongoshell.log") == measured
+
+
+def test_each_run_of_ycsb_has_its_threads_and_the_keys_that_perf_json_has_had() -> None:
+    measured = golden("ycsb", "ycsb.log")
+    assert in_perf_json(measured) == {
+        ("t", 32, OPS): 47494.99521487923,
+        ("t", 32, "average_read_latency_us"): -1289.2202832346643,
+        ("t", 32, "95th_read_latency_us"): -2101,
+        ("t", 32, "99th_read_latency_us"): -3201,
+        ("t", 32, "99.9th_read_latency_us"): -11999,
+        ("t", 32, "average_update_latency_us"): -1395.1558125208226,
+        ("t", 32, "95th_update_latency_us"): -2000,  # YCSB said 2 ms
+        ("t", 64, OPS): 51000.5,
+        ("t", 64, "average_read_latency_us"): -1200.25,
+    }
+    assert measured.passed_over == ["test_output.log, line 27: [UPDATE-FAILED], AverageLatency(us): 'NaN' is no number"]
+    p99 = beside(measured, "t", percentile=99)  # of CLEANUP
+    assert (p99.value, p99.unit, p99.statistic) == (2001, "us", "percentile")
+
+
+def test_a_summary_that_ycsb_exported_to_a_file_has_the_threads_of_the_log() -> None:
+    summary = "[OVERALL], RunTime(ms), 1000\n[OVERALL], Throughput(ops/sec), 12.5\n"
+    measured = said("ycsb", "Command line: -t -threads 7 -p exportfile=out\nLoading workload...\n", summary)
+    assert in_perf_json(measured) == {("t", 7, OPS): 12.5}
+
+
+@pytest.mark.parametrize("name", ["fio.json", "fio_both.txt"])
+def test_fios_json_is_read_wherever_it_stands(name: str) -> None:
+    measured = golden("fio", None, name)
+    assert golden("fio", name).metrics == measured.metrics
+    assert sorted({key for _, _, key in in_perf_json(measured)}) == [OPS]
+    assert sorted(name for name, _, _ in in_perf_json(measured)) == [
+        f"fio_{job}_test_{direction}_{what}"
+        for job in ("iops", "latency")
+        for direction in ("read", "write")
+        for what in ("clat_mean", "iops")
+    ]
+
+
+def test_fios_numbers_have_their_units() -> None:
+    measured = golden("fio", None, "fio.json")
+    values = in_perf_json(measured)
+    assert values["fio_latency_test_read_iops", 1, OPS] == pytest.approx(9334.665335)
+    assert values["fio_latency_test_read_clat_mean", 1, OPS] == pytest.approx(-85.296, abs=0.001)
+    p99 = beside(measured, "fio_latency_test_read_clat_99th", percentile=99)
+    assert (p99.value, p99.unit, p99.better) == (987.136, "us", "lower")
+
+
+def test_the_text_of_fio_gives_the_same_names() -> None:
+    values = in_perf_json(golden("fio", "fio.txt"))
+    assert values.keys() == in_perf_json(golden("fio", None, "fio.json")).keys()
+    assert values["fio_latency_test_read_iops", 1, OPS] == 4016
+    assert values["fio_latency_test_read_clat_mean", 1, OPS] == -221.79
+    assert values["fio_latency_test_write_clat_mean", 1, OPS] == pytest.approx(-3.31361)  # in nanoseconds there
+    assert values["fio_iops_test_read_iops", 1, OPS] == 18_100
+
+
+@pytest.mark.parametrize(
+    ("name", "bits_per_s"),
+    [
+        ("iperf3.json", 3758363224.119055),
+        ("iperf3.txt", 8.22e9),
+        ("iperf3_udp.json", 10218588.454469545),
+        ("iperf3_udp.txt", 10.2e6),
+        ("iperf2.txt", 49.5e9),
+        ("iperf2.csv", 30916636466),
+    ],
+)
+def test_what_iperf_sent_is_the_network_bandwidth(name: str, bits_per_s: float) -> None:
+    assert in_perf_json(golden("iperf", None, name)) == {
+        ("NetworkBandwidth", 1, OPS): pytest.approx(bits_per_s, rel=1e-6)
+    }
+
+
+def test_py_tpccs_table_is_new_orders_per_second() -> None:
+    assert in_perf_json(golden("tpcc", None, "tpcc_results.log")) == {("t", 50, OPS): 50.0}  # 1.00 of each thread
+
+
+def test_py_tpccs_wide_table_has_percentiles_of_each_transaction() -> None:
+    measured = golden("tpcc", "tpcc_percentiles.log")
+    assert list(in_perf_json(measured).values()) == [45.0]
+    assert beside(measured, "t_NEW_ORDER", percentile=95).value == 61.75
+    assert beside(measured, "t_PAYMENT").value == pytest.approx(13100 / 300)
+    tpmc = beside(measured, "t_tpmC")
+    assert (tpmc.value, tpmc.threads, tpmc.unit) == (2700, 20, "1/min")
+
+
+def test_gennys_report_keeps_its_names_and_threads() -> None:
+    assert in_perf_json(golden("genny", None, "genny-metrics.csv", "genny-perf.json")) == {
+        ("InsertRemove-Insert", 4, OPS): 10780.5
+    }
+
+
+def test_gennys_metrics_are_summed_up_as_its_own_report_does() -> None:
+    """Rows by the time from the first begin to the last end: 3 in 2 seconds."""
+    measured = golden("genny", None, "genny-metrics.csv")
+    assert in_perf_json(measured) == {("InsertRemove-Insert", 2, OPS): 1.5, ("InsertRemove-Remove", 1, OPS): 4.0}
+    assert beside(measured, "InsertRemove-Insert").value == 1e9
+
+
+def test_the_canaries_of_genny_are_latencies() -> None:
+    assert in_perf_json(golden("genny_canaries", None, "nop.csv", "ping.csv")) == {
+        ("nop_simple_avg_latency_picoseconds", 1, OPS): -29,
+        ("nop_real_avg_latency_picoseconds", 1, OPS): -220264,
+        ("ping_simple_avg_latency_picoseconds", 1, OPS): -92000000,
+    }
+
+
+def test_the_json_between_sysbenchs_marks_keeps_its_names() -> None:
+    measured = golden("sysbench", "sysbench_marked.log")
+    assert in_perf_json(measured) == {
+        ("t_latency_99_ms", 4, OPS): -1.6078891680383,
+        ("t_reads_per_sec", 4, OPS): 789.55321958931,
+    }
+    assert measured.metrics[0].percentile == 99
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("cpu", {("t_events_per_sec", 2): 2837.18, ("t_latency_avg_ms", 2): -0.70, ("t_latency_95_ms", 2): -4.91}),
+        (
+            "memory",
+            {
+                ("t_operations_per_sec", 1): 4566671.71,
+                ("t_mib_per_sec", 1): 4459.64,
+                ("t_latency_avg_ms", 1): 0,
+                ("t_latency_95_ms", 1): 0,
+            },
+        ),
+        (
+            "fileio",
+            {
+                ("t_reads_per_sec", 1): 11579.56,
+                ("t_writes_per_sec", 1): 7719.71,
+                ("t_fsyncs_per_sec", 1): 386.98,
+                ("t_read_mib_per_sec", 1): 180.93,
+                ("t_written_mib_per_sec", 1): 120.62,
+                ("t_latency_avg_ms", 1): -0.05,
+                ("t_latency_95_ms", 1): 0,
+            },
+        ),
+        (
+            "mutex",
+            {
+                ("t_events_per_sec", 1): pytest.approx(1 / 0.286),
+                ("t_latency_avg_ms", 1): -282.99,
+                ("t_latency_95_ms", 1): -282.25,
+            },
+        ),
+        (
+            "oltp",
+            {
+                ("t_transactions_per_sec", 16): 821.35,
+                ("t_queries_per_sec", 16): 16426.98,
+                ("t_latency_avg_ms", 16): -19.47,
+                ("t_latency_99_ms", 16): -44.17,
+            },
+        ),
+    ],
+)
+def test_sysbenchs_report_is_read(name: str, values: dict[tuple[str, int], float]) -> None:
+    measured = golden("sysbench", f"sysbench_{name}.txt")
+    assert {place[:2]: value for place, value in in_perf_json(measured).items()} == values
+
+
+def test_linkbenchs_statistics_are_mean_latencies_and_of_requests_also_rates() -> None:
+    measured = golden("linkbench", None, "linkbench_request.csv", "linkbench_load.csv")
+    assert in_perf_json(measured) == {
+        ("ADD_NODE_ms", 20, OPS): -0.32,
+        ("ADD_NODE", 20, OPS): 3125.0,
+        ("GET_LINKS_LIST_ms", 20, OPS): -0.4,
+        ("GET_LINKS_LIST", 20, OPS): 2500.0,
+        ("LOAD_NODE_BULK_ms", 20, OPS): -66529.97,
+    }
+    assert measured.passed_over == []
+    assert beside(measured, "GET_LINKS_LIST_ms", percentile=99).value == 3  # of the range [2,3]
+    assert golden("linkbench2", None, "linkbench_request.csv", "linkbench_load.csv") == measured
+
+
+def test_linkbenchs_log_serves_where_there_are_no_statistics() -> None:
+    values = in_perf_json(golden("linkbench", "linkbench.log"))
+    assert values["GET_LINKS_LIST_ms", 1, OPS] == -2.427
+    assert values["t_requests_per_sec", 1, OPS] == 11029
+
+
+def test_locusts_csv_has_all_requests_and_each_kind() -> None:
+    measured = golden("locust", "locust.log", "locust_stats.csv")
+    values = in_perf_json(measured)
+    assert values["t", 3, OPS] == pytest.approx(229.04702081086523)
+    assert values["t_mongo_find, by id", 3, OPS] == pytest.approx(33.29758452316543)
+    assert values["t_mongo_insert", 3, "99th_latency_ms"] == -2
+    assert values["t", 3, "average_latency_ms"] == pytest.approx(-1.6431718061674008)
+    [failures] = [metric for metric in measured.metrics if metric.key == "failures_per_sec" and metric.name == "t"]
+    assert (failures.value, failures.better) == (48.432850215513355, "lower")
+
+
+@pytest.mark.parametrize("name", ["locust_json.log", "locust.log"])
+def test_locusts_json_and_its_table_give_the_names_of_its_csv(name: str) -> None:
+    values = in_perf_json(golden("locust", name))
+    of_csv = in_perf_json(golden("locust", "locust.log", "locust_stats.csv"))
+    assert {place for place in of_csv if "th_" not in place[2]} == {place for place in values if "th_" not in place[2]}
+    assert 200 < values["t", 3, OPS] < 300
+
+
+def test_k6s_export_has_requests_under_the_tests_id_and_the_rest_by_name() -> None:
+    measured = golden("k6", None, "k6_export.json")
+    assert in_perf_json(measured) == {
+        ("t", 10, OPS): 4.36938,
+        ("t", 10, "average_latency_ms"): -144.56,
+        ("t", 10, "50th_latency_ms"): -110.47,
+        ("t", 10, "90th_latency_ms"): -203.54,
+        ("t", 10, "95th_latency_ms"): -215.95,
+        ("t_data_received", 10, OPS): 31000.5,
+        ("t_iteration_duration", 10, OPS): -6450.5,
+        ("t_iterations", 10, OPS): 1.092345,
+    }
+    failed = beside(measured, "t_http_req_failed")
+    assert (failed.value, failed.better, failed.key) == (0, "lower", "share")
+
+
+def test_k6s_own_summary_is_read_the_same_way_and_iterations_stand_in_for_requests() -> None:
+    assert in_perf_json(golden("k6", None, "k6_handle_summary.json")) == {
+        ("t", 5, OPS): 99.9,
+        ("t", 5, "average_latency_ms"): -9.5,
+        ("t", 5, "50th_latency_ms"): -9,
+        ("t", 5, "95th_latency_ms"): -12.5,
+        ("t", 5, "99th_latency_ms"): -20,
+        ("t_mongo_insert", 5, OPS): -2.5,
+        ("t_insert_errors", 5, OPS): -1,
+    }
