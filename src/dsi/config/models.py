@@ -257,6 +257,8 @@ class TestControl(Section):
     run: list[Test] = []
     timeouts: TestTimeouts = TestTimeouts()
     test_delay_seconds: float = Field(0, ge=0)
+    output_file: dict[str, str] = {}
+    """By type of test: the file of the test's folder that has its results, beside its output_files and the log."""
     orphan_timeout: float = Field(600, ge=1)
     """Seconds that a command on a host goes on without dsi."""
     dsisocket: Dsisocket = Dsisocket()

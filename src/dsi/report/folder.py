@@ -29,13 +29,14 @@ def make_reports(work_directory: Path, time: clock.Clock = clock.SYSTEM) -> Path
 
 
 def copy_configuration(work_directory: Path, folder: Path) -> None:
-    """Copy all YAML of the work directory to the reports, with secrets masked; and perf.json, where there is one.
+    """Copy all YAML of the work directory to the reports, with secrets masked. (perf.json is written to both.)
 
     Raises:
         ReportError: it can't be written.
     """
-    wanted = [file for file in sorted(work_directory.glob("*.yml")) if file.name not in NEVER_COPIED]
-    for file in [*wanted, work_directory / "perf.json"]:
+    for file in sorted(work_directory.glob("*.yml")):
+        if file.name in NEVER_COPIED:
+            continue
         if file.is_file():
             with writing(folder / file.name):
                 text = file.read_text(encoding="utf-8", errors="surrogateescape")

@@ -12,6 +12,7 @@ from dsi.config import Tree
 from dsi.config.models import Test, Validated
 from dsi.errors import ReportError, StateError
 from dsi.report.folder import copy_configuration
+from dsi.report.perf import PerfFiles
 from dsi.report.progress import Progress
 from dsi.runner import Check, Companion, RunningTest, Surroundings, TaskOutcome, TaskPlan, TaskRunner, TestPlan
 from dsi.stages.client_files import FOR_CMD, client_files
@@ -19,6 +20,7 @@ from dsi.stages.clock_offsets import note_clock_offsets
 from dsi.stages.dsisocket import TOKEN, SocketOfATest
 from dsi.stages.hooks import hook, timed_hook
 from dsi.stages.node_watch import NodesOfATest
+from dsi.stages.results import ResultsOfATest
 from dsi.stages.running_test import RunningTestKept, insist_on_none, what_to_take_over
 from dsi.stages.scope import scope_of
 from dsi.stages.session import Session
@@ -61,7 +63,9 @@ async def _run_task(session: Session, tree: Tree, reports: Path, taken_over: Run
     context = await session.context(tree)
     deployment = await session.deployment(tree)
     nodes = NodesOfATest(deployment, session.timeline)
-    companions: list[Companion] = [nodes.companion]
+    perf_files = _perf_files(session, tree, reports, resumed=taken_over is not None)
+    results = ResultsOfATest(perf_files, settings.output_file, taken_over)
+    companions: list[Companion] = [results.companion, nodes.companion]
     if settings.dsisocket.enabled:
         socket = SocketOfATest(
             settings=settings.dsisocket,
@@ -79,6 +83,7 @@ async def _run_task(session: Session, tree: Tree, reports: Path, taken_over: Run
         Surroundings(
             companions=companions,
             checks=checks,
+            afterwards=[results.read],
             for_cmd_alone=[TOKEN, *FOR_CMD],
             keeper=RunningTestKept(session.state, reports),
         ),
@@ -134,6 +139,17 @@ def out_of(outcome: TaskOutcome) -> dict[str, Any]:
         for test in outcome.tests
     }
     return {"exit_codes": tests, "error": outcome.error or None, "exit_status": outcome.exit_status()}
+
+
+def _perf_files(session: Session, tree: Tree, reports: Path, *, resumed: bool) -> PerfFiles:
+    storage = config.mongodb_setup(tree).mongod_config_file.get("storage")
+    engine = storage.get("engine") if isinstance(storage, dict) else None
+    files = PerfFiles([reports, session.work_directory], storage_engine=str(engine or "wiredTiger"))
+    if resumed:
+        files.resume()
+    else:
+        files.begin()
+    return files
 
 
 def _validate(deployment: Deployment, wanted: Validated, progress: Progress) -> Check:

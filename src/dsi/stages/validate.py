@@ -116,9 +116,6 @@ def _not_yet(tree: Tree) -> list[Problem]:
     if tree.has(delays) and _asks_for_a_delay(tree.get_lenient(delays)):
         message = "network delays are not supported yet: the cluster comes up without them"
         found.append(tree.problem(delays, message, warning=True))
-    if tests:
-        message = "results are not parsed yet: `type` is passed over"
-        found.append(tree.problem("test_control.run", message, warning=True))
     return found
 
 

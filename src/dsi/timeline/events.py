@@ -65,6 +65,9 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     "connection_regained": EventKind("it was set up again", ["host", "after_s"]),
     "connection_given_up": EventKind("it could not be set up again", ["host", "after_s", "reason"]),
     "validate": EventKind("the servers' data is checked after a test", ["test"], ends_with=[]),
+    "results": EventKind(
+        "a test's output was read: so many numbers, and what could not be read", ["test", "metrics", "passed_over"]
+    ),
     "warning": EventKind("something to know that fails nothing", ["test", "host", "message"]),
     "interrupted": EventKind("somebody pressed Ctrl-C, or sent SIGTERM or SIGHUP"),
     "task_end": EventKind("the task is over", ["error", "interrupted", "notes"]),

@@ -21,7 +21,8 @@ def problems(read: Callable[[], object]) -> list[str]:
 
 def test_without_any_file_everything_has_its_default(load: Load) -> None:
     tree = load()
-    assert config.test_control(tree) == TestControl(task_name="default_task_name")
+    task = config.test_control(tree)
+    assert task == TestControl(task_name="default_task_name", output_file=task.output_file)
     provisioning = config.provisioning(tree)
     assert provisioning.provider == "local"
     assert provisioning.tfvars.mongod_count == 1
@@ -34,6 +35,7 @@ def test_without_any_file_everything_has_its_default(load: Load) -> None:
 
 SAID_BY_THE_FILE_ALONE = {
     "task_name",
+    "output_file",
     "tfvars",
     "mongod_config_file",
     "mongos_config_file",
