@@ -44,7 +44,7 @@ def run_inside(folder: Path, workload: str, settings: Mapping[str, Any], stages:
     """
     result = folder / "samples.json"
     call = [sys.executable, "-m", "bench.inside", workload, json.dumps(dict(settings)), str(result)]
-    test = {"id": workload, "type": "mongoshell", "cmd": f"cd {shlex.quote(str(ROOT))} && {shlex.join(call)}"}
+    test = {"id": workload, "type": "shell", "cmd": f"cd {shlex.quote(str(ROOT))} && {shlex.join(call)}"}
     test_control = {"task_name": "bench", "run": [test], "dsisocket": {"enabled": True, "port": _free_port()}}
     for stage, content in {**stages, "test_control": test_control}.items():
         (folder / f"{stage}.yml").write_text(json.dumps(content))
