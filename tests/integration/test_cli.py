@@ -37,7 +37,7 @@ def send(line: str) -> str:
 
 def test_help_lists_every_subcommand_and_each_has_help_of_its_own() -> None:
     listing = subprocess.run([DSI, "--help"], capture_output=True, text=True, check=True).stdout
-    for name in ("demo", "run", "bootstrap", "provision", "workload-setup", "mongodb-setup", "test-control"):
+    for name in ("demo", "run", "bootstrap", "provision", "workload-setup", "mongodb-setup", "test-control", "analyze"):
         assert name in listing
         assert "--work-dir" in subprocess.run(
             [DSI, name, "--help"], capture_output=True, text=True, check=True
@@ -86,6 +86,8 @@ def test_a_run_puts_up_a_replica_set_tests_it_and_leaves_nothing(tmp_path: Path)
     assert not [line for line in result.stderr.splitlines() if "\x1b" in line]
     assert work.processes() == []
     assert not (tmp_path / ".dsi" / "hosts").exists()
+    # What real servers log of two restarts that were asked for is nothing to be told of.
+    assert work.dsi("analyze").stdout.startswith("tests: 2 passed; 0 errors, 0 warnings; 6 server logs read")
 
 
 def test_stage_by_stage_hosts_and_clusters_stay_until_teardown(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ SUBCOMMANDS: Final = {
     "workload-setup": "Install what the tests need.",
     "mongodb-setup": "Put MongoDB on the hosts and start the clusters.",
     "test-control": "Run the tests.",
+    "analyze": "Look for what is wrong in a reports folder; no host is touched.",
     "teardown": "End what dsi has started.",
     "validate": "Check the configuration; no host is touched.",
     "config": "Show a value of the configuration, and where it comes from.",

@@ -38,3 +38,8 @@ def conn() -> None:
 def infrastructure_teardown() -> None:
     """`infrastructure_teardown.py` is `dsi teardown`."""
     main(["teardown", *sys.argv[1:]])
+
+
+def analysis() -> None:
+    """`analysis.py` is `dsi analyze`."""
+    main(["analyze", *sys.argv[1:]])

@@ -13,7 +13,7 @@ from dsi.config.loading import file_names, load
 from dsi.config.references import STAGES
 from dsi.config.resolve import Unknown
 from dsi.config.tree import Origin, Tree, is_unknown
-from dsi.config.typed import mongodb_setup, once, provisioning, test_control, validated
+from dsi.config.typed import analysis, mongodb_setup, once, provisioning, test_control, validated
 
 __all__ = [
     "HOOKS",
@@ -21,6 +21,7 @@ __all__ = [
     "Origin",
     "Tree",
     "Unknown",
+    "analysis",
     "check",
     "dump",
     "file_names",

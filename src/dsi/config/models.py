@@ -6,6 +6,7 @@ commands of them.
 """
 
 import ipaddress
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -262,3 +263,27 @@ class TestControl(Section):
     orphan_timeout: float = Field(600, ge=1)
     """Seconds that a command on a host goes on without dsi."""
     dsisocket: Dsisocket = Dsisocket()
+
+
+# --- analysis -------------------------------------------------------------------------------------
+
+
+def _a_pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as problem:
+        raise ValueError(f"{text} is no regular expression: {problem}") from None
+    return text
+
+
+class Ignored(Section):
+    """Findings that are to be passed over: of a rule, or those whose text a regular expression is found in, or both."""
+
+    rule: str | None = None
+    pattern: Annotated[str | None, AfterValidator(lambda text: text and _a_pattern(text))] = None
+
+
+class Analysis(Section):
+    """`analysis.yml`. What the original had there is not read."""
+
+    ignore: list[Ignored] = []

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from dsi.config.models import InfrastructureProvisioning, MongodbSetup, Section, TestControl, Validated
+from dsi.config.models import Analysis, InfrastructureProvisioning, MongodbSetup, Section, TestControl, Validated
 from dsi.config.nodes import ListNode, MappingNode, join, kind_of_value, split
 from dsi.config.resolve import NotThere, Reading, Unknown
 from dsi.config.tree import Tree
@@ -23,6 +23,7 @@ MODELS: Final[dict[str, type[Section]]] = {
     "infrastructure_provisioning": InfrastructureProvisioning,
     "mongodb_setup": MongodbSetup,
     "test_control": TestControl,
+    "analysis": Analysis,
     # By itself, since it may refer to `meta`, which is worked out from the rest of `mongodb_setup`.
     "mongodb_setup.validate": Validated,
 }
@@ -71,6 +72,15 @@ def test_control(tree: Tree) -> TestControl:
         ConfigError: with everything that is wrong there.
     """
     return _typed(tree, "test_control", TestControl)
+
+
+def analysis(tree: Tree) -> Analysis:
+    """Give `analysis`, typed.
+
+    Raises:
+        ConfigError: with everything that is wrong there.
+    """
+    return _typed(tree, "analysis", Analysis)
 
 
 test_control.__test__ = False  # type: ignore[attr-defined]  # pytest collects imported functions by their name

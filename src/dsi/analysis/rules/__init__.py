@@ -1,0 +1,39 @@
+"""What is looked for: one rule a line. To add one, write it beside its like and name it here.
+
+`--rules`, `analysis.ignore` and reports know rules by these names.
+"""
+
+from typing import Final
+
+from dsi.analysis.rules import logs, run
+from dsi.analysis.rules.rule import LogRule, Registry, Rule, RunRule
+
+RULES: Final[Registry] = {
+    "test_failed": run.TEST_FAILED,
+    "run_unfinished": run.RUN_UNFINISHED,
+    "task_error": run.TASK_ERROR,
+    "node_down": run.NODE_DOWN,
+    "restart_failed": run.RESTART_FAILED,
+    "core_file": run.CORE_FILE,
+    # Of a line's rules the first has it.
+    "disk_full": logs.DISK_FULL,
+    "data_corruption": logs.DATA_CORRUPTION,
+    "log_fatal": logs.LOG_FATAL,
+    "rollback": logs.ROLLBACK,
+    "too_stale": logs.TOO_STALE,
+    "unclean_shutdown": logs.UNCLEAN_SHUTDOWN,
+    "stepdown": logs.STEPDOWN,
+    "election": logs.ELECTION,
+    "member_unreachable": logs.MEMBER_UNREACHABLE,
+    "connection_reset": logs.CONNECTION_RESET,
+    "too_many_connections": logs.TOO_MANY_CONNECTIONS,
+    "flow_control": logs.FLOW_CONTROL,
+    "log_error": logs.LOG_ERROR,
+    "log_damaged": run.LOG_DAMAGED,
+    "run_warning": run.RUN_WARNING,
+    "timeline_damaged": run.TIMELINE_DAMAGED,
+    "timeline_version": run.TIMELINE_VERSION,
+    "clock_jump": run.CLOCK_JUMP,
+}
+
+__all__ = ["RULES", "LogRule", "Registry", "Rule", "RunRule"]

@@ -1,0 +1,55 @@
+"""What a rule is: three kinds, by what they look at."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from dsi.analysis.finding import Finding, Severity
+from dsi.analysis.folder import Folder
+from dsi.analysis.history import History
+from dsi.analysis.server_log import Entry
+from dsi.analysis.windows import Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRule:
+    """Looks at the run as a whole: its timeline, and which files there are."""
+
+    looks_for: str
+    check: Callable[[History, Folder], Iterable[Finding]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRule:
+    """Looks for lines of server logs. The first rule of the registry that a line matches has it.
+
+    A line matches by its id (structured logs) or by `words` (logs of 4.2 and before); or, where there are no ids, by
+    its severity and, if there are any, words. `expected_in`: windows in which it is no finding, if it has one of
+    `expected_words`; `follows_in`: in which it is but a warning, since the cause is told elsewhere.
+    """
+
+    looks_for: str
+    means: str
+    severity: Severity
+    ids: frozenset[int] = frozenset()
+    levels: frozenset[str] = frozenset()
+    words: "re.Pattern[str] | None" = None
+    expected_in: frozenset[Kind] = frozenset()
+    expected_words: "re.Pattern[str] | None" = None
+    follows_in: frozenset[Kind] = frozenset()
+
+    def matches(self, entry: Entry) -> bool:
+        """Tell whether a line is this rule's."""
+        if self.ids and entry.id:
+            return entry.id in self.ids
+        if self.levels and entry.severity not in self.levels:
+            return False
+        return self.words is None or bool(self.words.search(entry.message))
+
+    def is_expected(self, entry: Entry) -> bool:
+        """Tell whether its text is such as a window can explain."""
+        return self.expected_words is None or bool(self.expected_words.search(entry.message))
+
+
+Rule = RunRule | LogRule
+Registry = Mapping[str, Rule]

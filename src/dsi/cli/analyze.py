@@ -1,0 +1,93 @@
+"""`dsi analyze`."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dsi import clock
+from dsi.analysis import RULES, Analysis, Finding
+from dsi.cli.launch import WorkDirectory, guarded
+from dsi.masking import masked
+from dsi.stages.analysis import analysis
+
+Reports = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="REPORTS", help="A reports folder; else the work directory's.", exists=True, file_okay=False
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Write what was found as JSON.")]
+ListRules = Annotated[bool, typer.Option("--rules", help="List what is looked for.")]
+
+
+_SHOWN_LINES = 4
+
+
+def command(
+    reports: Reports = None, work_dir: WorkDirectory = Path(), as_json: AsJson = False, rules: ListRules = False
+) -> None:
+    """Look for what is wrong in a reports folder; exit status 0: nothing, 1: errors, 2: configuration, 3: not readable.
+
+    It needs no host, and writes report.json into the folder.
+    """
+    if rules:
+        for name, rule in RULES.items():
+            typer.echo(f"{name:22}{rule.looks_for}")
+        return
+    found = guarded(lambda: analysis(work_dir, reports))
+    lines = [json.dumps(found.as_json(), indent=2, ensure_ascii=False)] if as_json else shown(found)
+    for line in lines:
+        typer.echo(masked(line))
+    raise typer.Exit(found.exit_status)
+
+
+def shown(found: Analysis) -> Iterator[str]:
+    """Give what was found as lines for people, the last one a summary."""
+    for finding in found.findings:
+        yield from _finding(finding)
+    if found.findings:
+        yield ""
+    yield summary(found)
+
+
+def summary(found: Analysis) -> str:
+    """Say in one line what came out."""
+    by_status: dict[str, int] = {}
+    for test in found.tests:
+        by_status[test.status] = by_status.get(test.status, 0) + 1
+    tests = ", ".join(f"{count} {status}" for status, count in by_status.items())
+    warnings = len(found.findings) - found.errors
+    expected = sum(found.expected.values())
+    parts = [
+        f"tests: {tests or 'none'}",
+        f"{_many(found.errors, 'error')}, {_many(warnings, 'warning')}",
+        f"{_many(len(found.folder.logs), 'server log')} read ({_many(found.log_lines, 'line')})",
+    ]
+    if expected:
+        parts.append(f"{_many(expected, 'line')} explained by restarts and faults that were asked for")
+    if found.ignored:
+        parts.append(f"{_many(found.ignored, 'finding')} ignored (analysis.ignore)")
+    return "; ".join(parts)
+
+
+def _finding(finding: Finding) -> Iterator[str]:
+    where = [finding.test and f"test {finding.test}", "/".join(part for part in (finding.host, finding.node) if part)]
+    when = clock.isoformat(finding.time_s) if finding.time_s is not None else ""
+    count = f"{finding.count} times, the first" if finding.count > 1 else ""
+    head = "  ".join(part for part in (finding.rule, *where, count, when) if part)
+    yield f"{finding.severity:8} {head}"
+    yield f"         {finding.message}"
+    if finding.file is not None:
+        yield f"         {finding.file}" + (f":{finding.line}" if finding.line else "")
+    lines = finding.text.splitlines()
+    for line in lines[:_SHOWN_LINES]:
+        yield f"           | {line}"
+    if len(lines) > _SHOWN_LINES:
+        yield f"           | … and {_many(len(lines) - _SHOWN_LINES, 'more line')}"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
