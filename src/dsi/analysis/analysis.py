@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dsi import clock
+from dsi.analysis.diagnostics import check_diagnostics
 from dsi.analysis.finding import Finding, TestVerdict
 from dsi.analysis.folder import Folder, read_folder
 from dsi.analysis.history import History, read_history
@@ -84,7 +85,7 @@ def analyze(reports: Path, hides: Iterable[Callable[[Finding], bool]] = ()) -> A
             "the reports folder of a run (reports-<time>), or go to its work directory"
         )
     logs = check_logs(folder.logs, history)
-    found = [*_of_the_run(history, folder), *logs.findings]
+    found = [*_of_the_run(history, folder), *logs.findings, *check_diagnostics(folder.diagnostics, history)]
     hides = list(hides)
     kept = [one for one in found if not any(hide(one) for hide in hides)]
     return Analysis(

@@ -5,8 +5,8 @@
 
 from typing import Final
 
-from dsi.analysis.rules import logs, run
-from dsi.analysis.rules.rule import LogRule, Registry, Rule, RunRule
+from dsi.analysis.rules import ftdc, logs, run
+from dsi.analysis.rules.rule import FtdcRule, LogRule, Registry, Rule, RunRule
 
 RULES: Final[Registry] = {
     "test_failed": run.TEST_FAILED,
@@ -29,6 +29,15 @@ RULES: Final[Registry] = {
     "too_many_connections": logs.TOO_MANY_CONNECTIONS,
     "flow_control": logs.FLOW_CONTROL,
     "log_error": logs.LOG_ERROR,
+    "member_state": ftdc.MEMBER_STATE,
+    "replica_lag": ftdc.REPLICA_LAG,
+    "cache_over_limit": ftdc.CACHE_OVER_LIMIT,
+    "cache_pressure": ftdc.CACHE_PRESSURE,
+    "slow_checkpoint": ftdc.SLOW_CHECKPOINT,
+    "oplog_window": ftdc.OPLOG_WINDOW,
+    "connections": ftdc.CONNECTIONS,
+    "server_stall": ftdc.SERVER_STALL,
+    "ftdc_damaged": run.FTDC_DAMAGED,
     "log_damaged": run.LOG_DAMAGED,
     "run_warning": run.RUN_WARNING,
     "timeline_damaged": run.TIMELINE_DAMAGED,
@@ -36,4 +45,4 @@ RULES: Final[Registry] = {
     "clock_jump": run.CLOCK_JUMP,
 }
 
-__all__ = ["RULES", "LogRule", "Registry", "Rule", "RunRule"]
+__all__ = ["RULES", "FtdcRule", "LogRule", "Registry", "Rule", "RunRule"]

@@ -1,7 +1,7 @@
 """What a rule is: three kinds, by what they look at."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dsi.analysis.finding import Finding, Severity
@@ -9,6 +9,7 @@ from dsi.analysis.folder import Folder
 from dsi.analysis.history import History
 from dsi.analysis.server_log import Entry
 from dsi.analysis.windows import Kind
+from dsi.ftdc import Series
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,5 +52,32 @@ class LogRule:
         return self.expected_words is None or bool(self.expected_words.search(entry.message))
 
 
-Rule = RunRule | LogRule
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Episode:
+    """From when to when something was so, in seconds since the epoch by the server's clock, and how."""
+
+    start_s: float
+    end_s: float
+    how: str
+
+
+Samples = Mapping[str, Series]
+"""Metrics of one server, by name; one that it doesn't have is not there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FtdcRule:
+    """Looks at what a server measured of itself (FTDC) while a test ran.
+
+    Episodes that a restart or a fault that was asked for falls into are expected, unless they last.
+    """
+
+    looks_for: str
+    means: str
+    severity: Severity
+    metrics: Sequence[str]
+    check: Callable[[Samples], Iterable[Episode]]
+
+
+Rule = RunRule | LogRule | FtdcRule
 Registry = Mapping[str, Rule]

@@ -173,4 +173,5 @@ CLOCK_JUMP = RunRule(looks_for="a clock of dsi's machine that was set during the
 LOG_DAMAGED = RunRule(  # what the reader of logs finds by the way
     looks_for="server logs that are cut off or damaged, or whose clock was set back", check=lambda _history, _folder: ()
 )
+FTDC_DAMAGED = RunRule(looks_for="diagnostic data that are cut off or damaged", check=lambda _history, _folder: ())
 CORE_FILE = RunRule(looks_for="core files", check=_core_file)
