@@ -86,8 +86,9 @@ def test_a_run_puts_up_a_replica_set_tests_it_and_leaves_nothing(tmp_path: Path)
     assert not [line for line in result.stderr.splitlines() if "\x1b" in line]
     assert work.processes() == []
     assert not (tmp_path / ".dsi" / "hosts").exists()
+    assert result.stderr.splitlines()[-1].startswith("analysis: 0 errors, ")
     # What real servers log of two restarts that were asked for is nothing to be told of.
-    assert work.dsi("analyze").stdout.startswith("tests: 2 passed; 0 errors, 0 warnings; 6 server logs read")
+    assert work.dsi("analyze").stdout.splitlines()[-1].startswith("tests: 2 passed; 0 errors, ")
 
 
 def test_stage_by_stage_hosts_and_clusters_stay_until_teardown(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ def test_a_node_that_dies_fails_the_test_unless_it_was_meant_to(tmp_path: Path) 
     for place in (result.stderr, work.read("test_control.out.yml")):
         assert "signal 9 (SIGKILL)" in " ".join(place.split())
     assert "rs0:primary (primary), crash" in result.stderr
+    assert "analysis: 2 errors, " in result.stderr
     # Without a host: the node that died is found, and nothing of what was asked for.
     found = json.loads(work.dsi("analyze", "--json", exit_status=1).stdout)["findings"]
     errors = [(one["rule"], one["test"], one["node"]) for one in found if one["severity"] == "error"]

@@ -13,7 +13,7 @@ from dsi.analysis.folder import Source
 from dsi.analysis.history import History
 from dsi.analysis.rules import RULES, FtdcRule
 from dsi.analysis.rules.rule import Episode, Samples
-from dsi.analysis.windows import ASKED_FOR, Kind, Window
+from dsi.analysis.windows import ASKED_FOR, SETTLING_S, Kind, Window
 from dsi.errors import NoDiagnosticData
 from dsi.ftdc import Damage, Series, series
 
@@ -24,7 +24,7 @@ _SHORT_S: Final = 60.0
 """What a restart may well bring with it; what lasts longer is told, though as a warning."""
 
 _SHOWN_EPISODES: Final = 5
-_CAUSES: Final[frozenset[Kind]] = ASKED_FOR | {"lost"}
+_CAUSES: Final[frozenset[Kind]] = ASKED_FOR | {"lost", "command"}
 
 
 def check_diagnostics(folders: Sequence[Source], history: History) -> Iterator[Finding]:
@@ -60,27 +60,38 @@ def _between(one: Series, begin_ms: float, end_ms: float) -> Series:
 
 def _check(folder: Source, samples: Samples, history: History) -> Iterator[Finding]:
     for name, rule in _RULES.items():
-        judged = [(episode, _cause(episode, folder, history)) for episode in rule.check(samples)]
-        told = [(one, cause) for one, cause in judged if cause is None or one.end_s - one.start_s > _SHORT_S]
+        told = []
+        for episode in rule.check(samples):
+            cause = _cause(episode, rule, folder, history)
+            if cause is None or cause.kind == "command" or episode.end_s - episode.start_s > _SHORT_S:
+                told.append((episode, cause))
         if told:
             yield _finding(name, rule, folder, told)
 
 
-def _cause(episode: Episode, folder: Source, history: History) -> Window | None:
+def _cause(episode: Episode, rule: FtdcRule, folder: Source, history: History) -> Window | None:
+    """Give what an episode may come from: a command of the user, whose effect is not known, if there is no other."""
     offset = history.offset_of(folder.host)
-    start_s, end_s = episode.start_s - offset.offset_s, episode.end_s - offset.offset_s
-    return next(iter(history.windows.between(start_s, end_s, _CAUSES, more_s=offset.uncertainty_s)), None)
+    around = history.windows.between(
+        episode.start_s - offset.offset_s,
+        episode.end_s - offset.offset_s,
+        _CAUSES,
+        more_s=offset.uncertainty_s,
+        settling_s=SETTLING_S if rule.settles else 0.0,
+    )
+    return min(around, key=lambda one: one.kind == "command", default=None)
 
 
 def _finding(name: str, rule: FtdcRule, folder: Source, told: Sequence[tuple[Episode, Window | None]]) -> Finding:
+    """Make one finding of what was told: of the episodes that nothing explains, if there are any."""
     unasked = [one for one, cause in told if cause is None]
-    because = "" if unasked else f" (it was while or just after this, and lasted: {getattr(told[0][1], 'what', '')})"
+    causes = [] if unasked else [cause for _, cause in told if cause is not None]
     severity: Severity = rule.severity if unasked else "warning"
     episodes = unasked or [one for one, _ in told]
     return Finding(
         rule=name,
         severity=severity,
-        message=rule.means + because,
+        message=rule.means + "".join(f" (at that time, or shortly before: {cause.what})" for cause in causes[:1]),
         test=folder.test,
         host=folder.host,
         node=folder.node,

@@ -90,7 +90,7 @@ class _LogCheck:
         if (known := self._found.get(key)) is not None:
             self._found[key] = replace(known, count=known.count + 1)
             return
-        because = f" (it was while or just after this: {cause.what})" if cause is not None else ""
+        because = f" (at that time, or shortly before: {cause.what})" if cause is not None else ""
         self._found[key] = Finding(
             rule=name,
             severity=severity,

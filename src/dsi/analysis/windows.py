@@ -48,15 +48,23 @@ class Windows:
         """Give those of these kinds that a moment is in, or follows closely. `more_s`: how unsure the moment is."""
         return self.between(time_s, time_s, kinds, more_s=more_s)
 
-    def between(self, start_s: float, end_s: float, kinds: Iterable[Kind], *, more_s: float = 0.0) -> list[Window]:
-        """Give those that overlap this time, or that it follows closely."""
+    def between(
+        self,
+        start_s: float,
+        end_s: float,
+        kinds: Iterable[Kind],
+        *,
+        more_s: float = 0.0,
+        settling_s: float = SETTLING_S,
+    ) -> list[Window]:
+        """Give those that overlap this time, or that it follows closely (by `settling_s`)."""
         margin_s = self.margin_s + more_s
         return [
             window
             for window in self.all
             if window.kind in kinds
             and window.start_s - BEFORE_S - margin_s <= end_s
-            and start_s <= window.end_s + SETTLING_S + margin_s
+            and start_s <= window.end_s + settling_s + margin_s
         ]
 
     def is_before(self, time_s: float, begin_s: float, *, more_s: float = 0.0) -> bool:

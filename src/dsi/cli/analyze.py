@@ -9,7 +9,8 @@ import typer
 
 from dsi import clock
 from dsi.analysis import RULES, Analysis, Finding
-from dsi.cli.launch import WorkDirectory, guarded
+from dsi.cli.launch import WorkDirectory, console, guarded
+from dsi.errors import DsiError
 from dsi.masking import masked
 from dsi.stages.analysis import analysis
 
@@ -24,6 +25,9 @@ ListRules = Annotated[bool, typer.Option("--rules", help="List what is looked fo
 
 
 _SHOWN_LINES = 4
+_BRIEF_FINDINGS = 5
+_TOLD_ALREADY = ("test_failed", "node_down", "task_error", "restart_failed")
+"""At the end of a run these are in its tables."""
 
 
 def command(
@@ -44,6 +48,24 @@ def command(
     raise typer.Exit(found.exit_status)
 
 
+def brief(work_directory: Path, reports: Path) -> None:
+    """Analyze the reports of a run, and say in a few lines what is wrong. It changes no exit status."""
+    try:
+        found = analysis(work_directory, reports)
+    except DsiError as problem:  # how the tests ended has been told
+        say(f"analysis: {problem}")
+        return
+    errors = [one for one in found.findings if one.severity == "error" and one.rule not in _TOLD_ALREADY]
+    for one in errors[:_BRIEF_FINDINGS]:
+        say(f"{one.rule}: {one.message} ({one.file}{f':{one.line}' if one.line else ''})")
+    say(f"analysis: {_counts(found)}" + ("; `dsi analyze` has them all" if found.findings else ""))
+
+
+def say(text: str) -> None:
+    """Print a line where people look."""
+    console.print(masked(text), markup=False, highlight=False, soft_wrap=True)
+
+
 def shown(found: Analysis) -> Iterator[str]:
     """Give what was found as lines for people, the last one a summary."""
     for finding in found.findings:
@@ -59,11 +81,10 @@ def summary(found: Analysis) -> str:
     for test in found.tests:
         by_status[test.status] = by_status.get(test.status, 0) + 1
     tests = ", ".join(f"{count} {status}" for status, count in by_status.items())
-    warnings = len(found.findings) - found.errors
     expected = sum(found.expected.values())
     parts = [
         f"tests: {tests or 'none'}",
-        f"{_many(found.errors, 'error')}, {_many(warnings, 'warning')}",
+        _counts(found),
         f"{_many(len(found.folder.logs), 'server log')} read ({_many(found.log_lines, 'line')})",
     ]
     if expected:
@@ -71,6 +92,10 @@ def summary(found: Analysis) -> str:
     if found.ignored:
         parts.append(f"{_many(found.ignored, 'finding')} ignored (analysis.ignore)")
     return "; ".join(parts)
+
+
+def _counts(found: Analysis) -> str:
+    return f"{_many(found.errors, 'error')}, {_many(len(found.findings) - found.errors, 'warning')}"
 
 
 def _finding(finding: Finding) -> Iterator[str]:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from dsi.cli.analyze import brief
 from dsi.cli.launch import WorkDirectory, launch
 from dsi.cli.show import Ending
 from dsi.cli.test_control import OriginalExitStatus
@@ -17,9 +18,12 @@ Keep = Annotated[bool, typer.Option("--keep", help="Leave hosts and clusters up;
 def command(
     work_dir: WorkDirectory = Path(), keep: Keep = False, original_exit_status: OriginalExitStatus = False
 ) -> None:
-    """Run every stage whose file is there, then teardown."""
+    """Run every stage whose file is there, then teardown; then say what is wrong in the reports."""
     ending = run_in(work_dir, keep=keep)
-    raise typer.Exit(ending.show(original_exit_status=original_exit_status))
+    exit_status = ending.show(original_exit_status=original_exit_status)
+    if ending.outcome is not None and ending.reports is not None:
+        brief(work_dir, ending.reports)
+    raise typer.Exit(exit_status)
 
 
 def run_in(work_directory: Path, *, keep: bool = False) -> Ending:

@@ -4,9 +4,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import bson
 import numpy as np
 import pytest
-from tests.unit.analysis.folder_bed import Reports
+from bson.datetime_ms import DatetimeMS
+from bson.int64 import Int64
+from tests.unit.analysis.folder_bed import BEGUN_S, Reports
+from tests.unit.ftdc.encoder import chunk, document
 
 from dsi.analysis import RULES
 from dsi.analysis.rules import FtdcRule
@@ -125,3 +129,46 @@ def test_damaged_diagnostic_data_are_told_and_the_rest_is_read(real: Reports) ->
     finding = real.the_finding()
     assert (finding.rule, finding.severity, finding.node) == ("ftdc_damaged", "warning", "first")
     assert finding.file == f"t/mongod.0/first/diagnostic.data/{file.name}"
+
+
+def measured(reports: Reports, times_s: Sequence[float]) -> None:
+    """Write diagnostic data with a sample at each of these times, as a server would."""
+    times_ms = [round(1000 * (BEGUN_S + at_s)) for at_s in times_s]
+    first = bson.encode({"start": DatetimeMS(times_ms[0]), "serverStatus": {"uptime": Int64(1)}})
+    data = chunk(first, [times_ms, range(1, len(times_ms) + 1)])
+    folder = reports.path / "t" / "mongod.0" / "first" / "diagnostic.data"
+    folder.mkdir(parents=True)
+    (folder / "metrics.2027-01-15T08-00-00Z-00000").write_bytes(document(1, times_ms[0], data=data))
+
+
+STALLED = [*range(1, 40), *range(65, 130)]
+
+
+def test_a_server_that_stopped_measuring_is_found_with_test_and_time(tmp_path: Path) -> None:
+    reports = Reports(tmp_path)
+    reports.a_test(10, 100)
+    measured(reports, STALLED)
+    finding = reports.the_finding()
+    assert (finding.rule, finding.severity, finding.test, finding.node) == ("server_stall", "warning", "t", "first")
+    assert finding.time_s == BEGUN_S + 39
+    assert "for 26 s" in finding.text
+
+
+def test_what_a_restart_brings_with_it_is_expected_and_what_a_command_may_have_done_names_it(tmp_path: Path) -> None:
+    reports = Reports(tmp_path)
+    reports.span(50, 60, "restart_mongodb", mode="crash")
+    reports.a_test(10, 100)
+    measured(reports, STALLED)
+    assert reports.found() == []
+    (tmp_path / "timeline.jsonl").unlink()
+    reports.event(0, "timeline", version=1)
+    reports.span(38, 60, "during_test_command", path="a.path", command={"on_mongod": "stop it"})
+    reports.a_test(10, 100)
+    assert "a.path" in reports.the_finding().message
+
+
+def test_what_was_measured_before_and_after_a_test_is_none_of_its(tmp_path: Path) -> None:
+    reports = Reports(tmp_path)
+    reports.a_test(66, 100)
+    measured(reports, STALLED)
+    assert reports.found() == []

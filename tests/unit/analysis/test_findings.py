@@ -95,7 +95,7 @@ def test_a_node_that_went_down_unasked_is_an_error_and_what_follows_from_it_a_wa
     )
     assert "signal 9 (SIGKILL)" in error.message
     assert (warning.rule, warning.severity) == ("election", "warning")
-    assert "just after this: first went down" in warning.message
+    assert "shortly before: first went down" in warning.message
 
 
 # --- server logs --------------------------------------------------------------------------------------------------

@@ -233,4 +233,5 @@ SERVER_STALL = FtdcRule(
     severity="warning",
     metrics=[_UPTIME],
     check=_server_stall,
+    settles=False,
 )

@@ -69,7 +69,8 @@ Samples = Mapping[str, Series]
 class FtdcRule:
     """Looks at what a server measured of itself (FTDC) while a test ran.
 
-    Episodes that a restart or a fault that was asked for falls into are expected, unless they last.
+    Episodes that a restart or a fault that was asked for falls into are expected, unless they last. `settles`: so are
+    those that begin soon after one.
     """
 
     looks_for: str
@@ -77,6 +78,7 @@ class FtdcRule:
     severity: Severity
     metrics: Sequence[str]
     check: Callable[[Samples], Iterable[Episode]]
+    settles: bool = True
 
 
 Rule = RunRule | LogRule | FtdcRule
