@@ -146,8 +146,8 @@ class _Reader:
 
     def _follow_clock(self, event: Event) -> None:
         before, self._before = self._before, event
-        if before is None:
-            self.history.begun_s = event.time_s
+        if before is None:  # unless lines before it are damaged: then nobody knows
+            self.history.begun_s = -math.inf if self.history.damaged else event.time_s
         elif event.name != "timeline":  # another dsi, maybe on another machine
             jump_s = (event.time_s - before.time_s) - (event.monotonic_s - before.monotonic_s)
             if abs(jump_s) > _JUMP_S:

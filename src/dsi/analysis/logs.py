@@ -16,6 +16,9 @@ from dsi.analysis.windows import Kind, Window
 
 _RULES: Final = {name: rule for name, rule in RULES.items() if isinstance(rule, LogRule)}
 _IDS: Final = frozenset(number for rule in _RULES.values() for number in rule.ids)
+_ANY_ERROR: Final = "log_error"
+"""Its lines have nothing in common but their severity, so those of each id are a finding of their own."""
+
 _COMPONENTS: Final = frozenset({b"REPL", b"ELECTION", b"ROLLBACK", b"NETWORK", b"STORAGE", b"CONTROL"})
 """Of old logs, whose lines have no ids, the text of lines of these components is looked at."""
 
@@ -33,10 +36,10 @@ def check_logs(logs: Sequence[Source], history: History) -> LogFindings:
     """Read all logs, in the order of the tests. What a later test's copy repeats of an earlier one's is passed over."""
     order = {name: number for number, name in enumerate(history.tests)}
     result = LogFindings()
-    seen: dict[tuple[str, str | None], dict[bytes, int]] = {}
+    seen: dict[str, dict[bytes, int]] = {}
     for log in sorted(logs, key=lambda one: (order.get(one.test, math.inf), one.file)):
         check = _LogCheck(log, history, result)
-        check.run(seen.setdefault((log.host, log.node), {}))
+        check.run(seen.setdefault(log.host, {}))
     return result
 
 
@@ -51,7 +54,7 @@ class _LogCheck:
         self._found: dict[tuple[str, int, Severity, str | None], Finding] = {}
 
     def run(self, seen: dict[bytes, int]) -> None:
-        """Read it. `seen`: how many lines are known of logs of this node that begin with this line."""
+        """Read it. `seen`: how many lines are known of logs of this host that begin with this line."""
         scan = Scan()
         for entry in read_log(self._log.path, _is_wanted, scan, skip=lambda first: seen.get(first, 0)):
             self._judge(entry)
@@ -86,7 +89,7 @@ class _LogCheck:
         cause = min(self._around(rule.follows_in, time_s), key=lambda one: one.kind != "lost", default=None)
         test = self._history.test_at(time_s) or (None if self._history.known else self._log.test)
         severity = "warning" if cause is not None or self._is_harmless(rule, test) else rule.severity
-        key = (name, entry.id if not rule.ids else 0, severity, test)
+        key = (name, entry.id if name == _ANY_ERROR else 0, severity, test)
         if (known := self._found.get(key)) is not None:
             self._found[key] = replace(known, count=known.count + 1)
             return
@@ -128,24 +131,20 @@ def _damage(log: Source, scan: Scan) -> Iterator[Finding]:
             count=count,
         )
 
-    cut_line = scan.cut and scan.last_damaged == scan.lines
     if scan.unreadable:
-        yield finding(
-            f"the file can't be read to its end, so that what came then is not known: {scan.unreadable}", scan.lines
-        )
-    elif cut_line:
-        yield finding(
-            "the last line is cut off: the file was copied while it was written, or the disk was full", scan.lines
-        )
-    others = scan.damaged - (1 if cut_line else 0)
-    if others:
+        message = "the file can't be read to its end, so that what came then is not known"
+        yield finding(f"{message}: {scan.unreadable}", scan.lines)
+    if not scan.recognised:
+        message = "no line here is one of a server: it is empty or damaged, so that what the server did is not known"
+        yield finding(message, scan.lines)
+        return
+    if scan.cut and not scan.unreadable:
+        message = "the last line is cut off: the file was copied while it was written, or the disk was full"
+        yield finding(message, scan.lines)
+    if scan.damaged:
         message = "a line here is none of a server: a damaged disk, a crash in mid-line, or another program's output"
-        yield finding(message, scan.first_damaged, others)
-    if not scan.recognised and not others and not cut_line:
-        yield finding(
-            "no line here is one of a server's log: it is empty, so that what the server did is not known", scan.lines
-        )
-    if scan.went_back:
-        line, back_s = scan.went_back[0]
+        yield finding(message, scan.first_damaged, scan.damaged)
+    if scan.went_back is not None:
+        line, back_s = scan.went_back
         message = f"the host's clock was set back by {back_s:.1f} s: what was asked for and what was not is told apart "
-        yield finding(message + "only that well", line, len(scan.went_back))
+        yield finding(message + "only that well", line)

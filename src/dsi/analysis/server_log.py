@@ -7,9 +7,9 @@ severity, component, id), and the caller says by it whether the rest is to be re
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from dsi import clock
 from dsi.compressed import BROKEN, open_plain
@@ -53,8 +53,8 @@ class Entry:
 class Scan:
     """What was noticed of a log as a whole, while it was read.
 
-    `damaged`: the line numbers of the first and the last line that are none of a server, and how many there are; `cut`:
-    the file doesn't end with a newline; `unreadable`: why its rest could not be read; `went_back`: line, and by how
+    `damaged`: how many lines are none of a server, and the first of them; `cut`: the last line is not whole;
+    `unreadable`: why the rest could not be read; `went_back`: the line where its clock was set back first, and by how
     many seconds.
     """
 
@@ -63,11 +63,10 @@ class Scan:
     structured: int = 0
     damaged: int = 0
     first_damaged: int = 0
-    last_damaged: int = 0
     cut: bool = False
     unreadable: str = ""
     first_line: bytes = b""
-    went_back: list[tuple[int, float]] = field(default_factory=list)
+    went_back: tuple[int, float] | None = None
 
 
 Wanted = Callable[[bytes, bytes, int], bool]
@@ -104,7 +103,7 @@ def _lines(path: Path, scan: Scan) -> Iterator[bytes]:
     except BROKEN as problem:
         scan.unreadable = str(problem) or type(problem).__name__
     if carry:
-        scan.cut = True
+        scan.cut = not carry.endswith(b"}")
         yield carry
 
 
@@ -148,12 +147,14 @@ class _LogReader:
         )
 
     def _other(self, line: bytes) -> None:
-        """Note a line that is none of a server. Old logs have such: a message may have several lines."""
+        """Note a line that is none of a server. Old logs have such: a message may have several lines.
+
+        The first line may be the end of one: of a log that has grown, what is new is fetched.
+        """
         scan = self._scan
-        if line.strip() and (scan.structured or not scan.recognised):
+        if line.strip() and scan.lines > 1 and not scan.cut and (scan.structured or not scan.recognised):
             scan.damaged += 1
             scan.first_damaged = scan.first_damaged or scan.lines
-            scan.last_damaged = scan.lines
 
     def _follow_clock(self, when: bytes) -> None:
         """Note when the clock went back. Texts of one form and distance from UTC are in the order of their times."""
@@ -165,7 +166,7 @@ class _LogReader:
         except ValueError:
             return
         if back_s > _BACK_S:
-            self._scan.went_back.append((self._scan.lines, back_s))
+            self._scan.went_back = self._scan.went_back or (self._scan.lines, back_s)
             self._latest = when
 
 
@@ -174,10 +175,18 @@ def _structured_message(line: bytes) -> str:
     text = line.decode(errors="replace")
     try:
         entry = json.loads(text)
-        attributes = entry.get("attr")
-        return f"{entry['msg']} {json.dumps(attributes)}".strip() if attributes else str(entry["msg"])
+        message, attributes = " ".join(entry["msg"].split()), entry.get("attr")
+        return f"{message} {_attributes(attributes)}" if attributes else message
     except (ValueError, KeyError, AttributeError, RecursionError):
         return text.partition('"msg":')[2] or text
+
+
+def _attributes(attributes: dict[str, Any]) -> str:
+    """Show attributes; of WiredTiger's own messages what they say, without the ten other things beside it."""
+    inner = attributes.get("message")
+    if isinstance(inner, dict) and "msg" in inner:
+        return ": ".join(str(inner[name]) for name in ("msg", "error_str") if name in inner)
+    return json.dumps(attributes)
 
 
 def looks_like_a_log(path: Path) -> bool:

@@ -11,7 +11,8 @@ BEGUN_S = 1_800_000_000.0
 """When the run of a `Reports` begins. Times below are seconds from there."""
 
 LOGS = Path(__file__).parent / "logs"
-"""Lines of a real mongod 6.0.5: `restarts` (of a replica set: clean, crash, rolling; with its timeline), `sigabrt`."""
+"""Lines of a real mongod 6.0.5: `restarts` (of two members of a set: clean, crash, rolling; with its timeline),
+`sigabrt`, `rollback` (members stopped with SIGSTOP), `corrupt` (bytes of WiredTiger.wt changed), `port` (taken)."""
 
 
 class Reports:

@@ -2,8 +2,11 @@
 
 import gzip
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.unit.analysis.folder_bed import LOGS, Reports, election, line, old_line
 
 from dsi.analysis import RULES, analyze
@@ -221,6 +224,26 @@ def test_real_restarts_of_a_replica_set_are_all_expected(reports: Reports) -> No
     }
 
 
+@pytest.mark.parametrize(
+    ("log", "rules", "text"),
+    [
+        (
+            "corrupt",
+            ["data_corruption", "log_error", "log_fatal"],
+            "read checksum error for 4096B block at offset 12288",
+        ),
+        ("port", ["log_error"], "Address already in use"),
+        ("rollback", ["stepdown", "rollback"], "Transition to ROLLBACK"),
+    ],
+)
+def test_what_really_went_wrong_is_told_by_what_it_is(tmp_path: Path, log: str, rules: list[str], text: str) -> None:
+    reports = Reports(tmp_path, timeline=False)
+    reports.write("t/mongod.0/first/mongod.log", (LOGS / f"{log}.log").read_bytes())
+    found = reports.analyze().findings
+    assert [one.rule for one in found] == rules
+    assert any(text in one.text for one in found)
+
+
 def test_a_real_abort_is_found_unless_it_was_asked_for(reports: Reports) -> None:
     log = (LOGS / "sigabrt.log").read_bytes()
     reports.write("timeline.jsonl", "")
@@ -276,17 +299,14 @@ def test_a_compressed_log_that_is_cut_off_is_read_as_far_as_it_goes(reports: Rep
 
 def test_damaged_lines_are_told_with_the_first_and_how_many_and_the_rest_is_read(reports: Reports) -> None:
     reports.a_test()
-    content = [
-        line(20, 1, "x").encode(),
-        bytes(range(256)),
-        b"\0" * 5000,
-        election(50).encode(),
-        election(60).encode()[:50],
-    ]
-    reports.write("t/mongod.0/first/mongod.log", b"\n".join(content))
+    content = [b"the end of a line", line(20, 1, "x").encode(), bytes(range(256)), election(50).encode(), b"\0" * 5000]
+    reports.write("t/mongod.0/first/mongod.log", b"\n".join([*content, election(60).encode()[:100]]))
     found = reports.analyze()
-    told = [(one.rule, one.line, one.count) for one in found.findings]
-    assert told == [("election", 5, 1), ("log_damaged", 2, 3), ("log_damaged", 6, 1)]
+    assert [(one.rule, one.line, one.count) for one in found.findings] == [
+        ("election", 5, 2),  # the bytes have a newline among them
+        ("log_damaged", 3, 3),
+        ("log_damaged", 7, 1),
+    ]
     assert "the last line is cut off" in found.findings[2].message
 
 
@@ -346,3 +366,26 @@ def test_logs_of_other_names_are_known_by_what_they_say(reports: Reports) -> Non
 
 def test_every_rule_says_what_it_looks_for() -> None:
     assert all(rule.looks_for for rule in RULES.values())
+
+
+@given(places=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=5)), min_size=1, max_size=5))
+@settings(max_examples=25, deadline=None)
+def test_no_damage_keeps_the_rest_from_being_analyzed(places: list[tuple[float, bytes]]) -> None:
+    def damaged(content: bytes) -> bytes:
+        """Put something else in some places, and end at the last."""
+        for share, instead in places:
+            at = int(share * len(content))
+            content = content[:at] + instead + content[at + 3 :]
+        return content[: max(int(places[-1][0] * len(content)), 1)]
+
+    with TemporaryDirectory() as folder:
+        reports = Reports(Path(folder), timeline=False)
+        log = (LOGS / "restarts.log").read_bytes()
+        reports.write("timeline.jsonl", damaged((LOGS / "restarts.jsonl").read_bytes()))
+        reports.write("test_control.yml", damaged(b"run:\n  - {id: restarts, type: shell, cmd: x}\n"))
+        reports.write("restarts/mongod.0/first/mongod.log", damaged(log))
+        reports.write("restarts/mongod.1/second/mongod.log.gz", damaged(gzip.compress(log)))
+        reports.write("restarts/mongod.2/third/mongod.log.zst", damaged(log))
+        found = reports.analyze()
+        assert len(found.folder.logs) == 3
+        assert found.as_json()

@@ -19,9 +19,9 @@ def _words(pattern: str) -> "re.Pattern[str]":
 
 _OF_A_DISTURBANCE = _words(
     r"Shutdown|NotWritablePrimary|NotPrimary|NotMaster|not master|PrimarySteppedDown|ReplStateChange|InvalidSyncSource"
-    r"|stepp?(ed|ing) ?down|HostUnreachable|Socket ?Exception|NetworkTimeout|NetworkInterfaceExceededTimeLimit"
-    r"|CallbackCanceled|Connection (closed|refused|reset)|closed by peer|broken pipe|connection pool"
-    r"|ReadConcernMajorityNotAvailable"
+    r"|stepp?(ed|ing) ?down|HostUnreachable|Socket ?Exception(?!.*already in use)|NetworkTimeout"
+    r"|NetworkInterfaceExceededTimeLimit|CallbackCanceled|Connection (closed|refused|reset)|closed by peer|broken pipe"
+    r"|connection pool|ReadConcernMajorityNotAvailable"
 )
 """What a server complains of when others (or itself) are stopped, killed or cut off."""
 
