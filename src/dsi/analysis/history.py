@@ -16,7 +16,8 @@ FILE: Final = "timeline.jsonl"
 _JUMP_S: Final = 1.0
 """How far wall-clock and monotonic time may part between two events before the clock is said to have jumped."""
 
-_SPANS_ASKED_FOR: Final = frozenset({"cluster_start", "restart_mongodb", "fault", "network_delays", "heal"})
+_SPANS_ASKED_FOR: Final = frozenset({"cluster_start", "restart_mongodb"})
+"""Whatever disturbs the servers on purpose, as long as it lasts."""
 _COMMANDS: Final = frozenset({"hook_command", "during_test_command", "dsisocket_command"})
 _NOTED: Final = frozenset({"timeline", "node_down", "warning", "restart_mongodb_end", "task_end"})
 _MAX_LINE_BYTES: Final = 16 << 20
@@ -54,6 +55,7 @@ class History:
 
     known: bool = False
     begun_s: float = -math.inf
+    last_s: float | None = None
     tests: dict[str, TestVerdict] = field(default_factory=dict)
     windows: Windows = field(default_factory=Windows)
     offsets: dict[str, Offset] = field(default_factory=dict)
@@ -146,6 +148,7 @@ class _Reader:
 
     def _follow_clock(self, event: Event) -> None:
         before, self._before = self._before, event
+        self.history.last_s = event.time_s
         if before is None:  # unless lines before it are damaged: then nobody knows
             self.history.begun_s = -math.inf if self.history.damaged else event.time_s
         elif event.name != "timeline":  # another dsi, maybe on another machine

@@ -50,9 +50,9 @@ def test_a_run_that_was_killed_is_said_to_be_unfinished_and_its_test_to_have_no_
         ("cut", "unfinished"),
         ("later", "not run"),
     ]
-    assert reports.found() == [("error", "test_failed"), ("error", "run_unfinished")]
-    assert "did not run" in found.findings[0].message
-    assert "ends in test cut" in found.findings[1].message
+    assert reports.found() == [("error", "run_unfinished"), ("error", "test_failed")]
+    assert "ends in test cut" in found.findings[0].message
+    assert "did not run" in found.findings[1].message
 
 
 def test_what_a_killed_dsi_left_of_a_line_is_passed_over_and_said(reports: Reports) -> None:
@@ -160,6 +160,15 @@ def test_a_host_whose_clock_is_off_is_looked_at_by_its_own_time(reports: Reports
     reports.log(election(121), election(155))
     finding = reports.the_finding()
     assert (finding.line, finding.test) == (1, None)  # 121 by that clock was before the test
+
+
+def test_a_host_whose_clock_was_set_in_mid_run_is_told(reports: Reports) -> None:
+    reports.event(1, "clock_offset", host="mongod.0", offset_s=0.0, uncertainty_s=0.01)
+    reports.event(9, "clock_offset", host="mongod.1", offset_s=3.0, uncertainty_s=0.01)
+    reports.a_test()
+    reports.event(102, "clock_offset", host="mongod.0", offset_s=20.0, uncertainty_s=0.01)
+    finding = reports.the_finding()
+    assert (finding.rule, finding.host, "20.0 s" in finding.message) == ("clock_jump", "mongod.0", True)
 
 
 def test_an_unclean_shutdown_is_expected_after_a_crash_that_was_asked_for_and_not_after_a_clean_restart(

@@ -10,6 +10,8 @@ from dsi.analysis.rules.rule import RunRule
 from dsi.compressed import plain_name
 
 _LINE_CHARS = 200
+_CLOCK_S = 1.0
+"""Less is lost in the seconds by which windows are wider than what they stand for."""
 
 
 def _test_failed(history: History, _folder: Folder) -> Iterator[Finding]:
@@ -34,6 +36,7 @@ def _run_unfinished(history: History, _folder: Folder) -> Iterator[Finding]:
         "ends what is left",
         test=unfinished[-1] if unfinished else None,
         file=FILE,
+        time_s=history.last_s,
     )
 
 
@@ -137,6 +140,16 @@ def _clock_jump(history: History, _folder: Folder) -> Iterator[Finding]:
             line=event.line,
             time_s=event.time_s,
         )
+    for host, offset in history.offsets.items():
+        if offset.uncertainty_s > _CLOCK_S:
+            yield Finding(
+                rule="clock_jump",
+                severity="warning",
+                message=f"the clock of the host was set in mid-run, or can't be told from ours but by "
+                f"{offset.uncertainty_s:.1f} s: what was asked for and what was not is told apart only that well",
+                host=host,
+                file=FILE,
+            )
 
 
 def _core_file(_history: History, folder: Folder) -> Iterator[Finding]:
@@ -169,7 +182,7 @@ RESTART_FAILED = RunRule(looks_for="restarts that were asked for and failed", ch
 RUN_WARNING = RunRule(looks_for="what dsi warned of while it ran", check=_run_warning)
 TIMELINE_DAMAGED = RunRule(looks_for="lines of the timeline that can't be read", check=_timeline_damaged)
 TIMELINE_VERSION = RunRule(looks_for="a timeline of another version of dsi", check=_timeline_version)
-CLOCK_JUMP = RunRule(looks_for="a clock of dsi's machine that was set during the run", check=_clock_jump)
+CLOCK_JUMP = RunRule(looks_for="clocks of dsi's machine and of hosts that were set during the run", check=_clock_jump)
 LOG_DAMAGED = RunRule(  # what the reader of logs finds by the way
     looks_for="server logs that are cut off or damaged, or whose clock was set back", check=lambda _history, _folder: ()
 )
