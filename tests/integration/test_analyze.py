@@ -70,6 +70,11 @@ def test_the_configuration_silences_a_rule_or_a_pattern_and_a_wrong_name_is_exit
         assert 'analysis.yml:1:17: ignore.0.rule: no rule "elections" (did you mean "election"?)' in told
     settings.write_text("ignore: [{pattern: '('}]\n")
     assert "no regular expression" in work.dsi("analyze", exit_status=2).stderr
+    # A copy that a full disk has cut off is no reason not to look at the rest.
+    (work.folder / "reports" / "mongodb_setup.yml").write_text("topology: [")
+    result = work.dsi("analyze", "reports", exit_status=1)
+    assert "nothing is ignored" in result.stderr
+    assert "1 error, 0 warnings" in result.stdout
 
 
 def test_what_cannot_be_read_is_exit_status_3_and_a_wrong_argument_2(tmp_path: Path) -> None:
@@ -78,6 +83,13 @@ def test_what_cannot_be_read_is_exit_status_3_and_a_wrong_argument_2(tmp_path: P
     (tmp_path / "reports").mkdir()
     assert "has nothing to analyze" in work.dsi("analyze", exit_status=3).stderr
     assert "does not exist" in work.dsi("analyze", "elsewhere", exit_status=2).stderr
+
+
+def test_findings_are_shown_also_where_report_json_cannot_be_written(work: WorkDirectory) -> None:
+    (work.folder / "reports" / "report.json").mkdir()
+    result = work.dsi("analyze", exit_status=3)
+    assert "error    election" in result.stdout
+    assert "report.json can't be written: Is a directory" in result.stderr
 
 
 def test_the_rules_are_listed_with_what_they_look_for(work: WorkDirectory) -> None:

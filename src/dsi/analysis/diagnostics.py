@@ -44,7 +44,7 @@ def check_diagnostics(folders: Sequence[Source], history: History) -> Iterator[F
 
 def _of_the_test(samples: Samples, folder: Source, history: History) -> Samples:
     """Leave out what was measured before and after the test: cleaned or not, a later copy has all of an earlier one."""
-    test = history.tests.get(folder.test)
+    test = history.tests.get(folder.test or "")
     if test is None or test.start_s is None:
         return samples
     offset_s = history.offset_of(folder.host).offset_s

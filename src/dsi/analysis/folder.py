@@ -23,15 +23,16 @@ _NO_NODES: Final = frozenset({"logs", "log", "data", "dbs", "diagnostic.data"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A file or folder that was fetched from a host: `reports/<test>/<host>/<node>/…`.
+    """A file or folder that was fetched from a host: `<test>/<host>/<node>/…`.
 
-    `file` is its path in the reports folder; `node` is None where the path doesn't say it.
+    `file` is its path in the reports folder; the rest is None where the path doesn't say it: somebody may have put
+    logs together by hand.
     """
 
     path: Path
     file: str
-    test: str
-    host: str
+    test: str | None = None
+    host: str | None = None
     node: str | None = None
 
 
@@ -54,10 +55,10 @@ def read_folder(reports: Path) -> Folder:
     sources = list(_sources(reports))
     files = [one for one in sources if one.path.is_file()]
     return Folder(
-        logs=tuple(one for one in files if _is_log(one.path)),
+        logs=tuple(one for one in files if _is_log(one)),
         cores=tuple(one for one in files if _is_core(one.path)),
         diagnostics=tuple(one for one in sources if one.path.is_dir() and one.path.name == "diagnostic.data"),
-        hosts=tuple(dict.fromkeys((one.test, one.host) for one in sources)),
+        hosts=tuple(dict.fromkeys((one.test, one.host) for one in sources if one.test and one.host)),
     )
 
 
@@ -69,15 +70,21 @@ def _sources(reports: Path) -> Iterator[Source]:
         folders.sort()
         for name in sorted((*files, *folders)):
             path = Path(top) / name
-            parts = path.relative_to(reports).parts
-            if len(parts) > 2 and not path.is_symlink():
-                node = parts[2] if len(parts) > 3 and parts[2] not in _NO_NODES else None
-                yield Source(path=path, file="/".join(parts), test=parts[0], host=parts[1], node=node)
+            if not path.is_symlink():
+                yield _source(path, path.relative_to(reports).parts)
 
 
-def _is_log(path: Path) -> bool:
-    name = plain_name(path)
-    return bool(_SERVER_LOG.fullmatch(name)) or (bool(_LOG.fullmatch(name)) and looks_like_a_log(path))
+def _source(path: Path, parts: tuple[str, ...]) -> Source:
+    *around, _ = parts
+    test, host, node = (*around, None, None, None)[:3]
+    return Source(path=path, file="/".join(parts), test=test, host=host, node=None if node in _NO_NODES else node)
+
+
+def _is_log(source: Source) -> bool:
+    name = plain_name(source.path)
+    if _SERVER_LOG.fullmatch(name):
+        return True
+    return source.host is not None and bool(_LOG.fullmatch(name)) and looks_like_a_log(source.path)
 
 
 def _is_core(path: Path) -> bool:

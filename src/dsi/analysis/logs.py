@@ -37,9 +37,9 @@ def check_logs(logs: Sequence[Source], history: History) -> LogFindings:
     order = {name: number for number, name in enumerate(history.tests)}
     result = LogFindings()
     seen: dict[str, dict[bytes, int]] = {}
-    for log in sorted(logs, key=lambda one: (order.get(one.test, math.inf), one.file)):
+    for log in sorted(logs, key=lambda one: (order.get(one.test or "", math.inf), one.file)):
         check = _LogCheck(log, history, result)
-        check.run(seen.setdefault(log.host, {}))
+        check.run(seen.setdefault(log.host or log.file, {}))
     return result
 
 

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from dsi import clock
-from dsi.analysis import RULES, Analysis, Finding
-from dsi.cli.launch import WorkDirectory, console, guarded
+from dsi.analysis import RULES, Analysis, Finding, write_report_json
+from dsi.cli.launch import WorkDirectory, console, guarded, start_log
 from dsi.errors import DsiError
 from dsi.masking import masked
 from dsi.stages.analysis import analysis
@@ -37,6 +37,7 @@ def command(
 
     It needs no host, and writes report.json into the folder.
     """
+    start_log()
     if rules:
         for name, rule in RULES.items():
             typer.echo(f"{name:22}{rule.looks_for}")
@@ -45,6 +46,7 @@ def command(
     lines = [json.dumps(found.as_json(), indent=2, ensure_ascii=False)] if as_json else shown(found)
     for line in lines:
         typer.echo(masked(line))
+    guarded(lambda: write_report_json(found, found.reports))  # last: what was found is worth more
     raise typer.Exit(found.exit_status)
 
 
@@ -52,6 +54,7 @@ def brief(work_directory: Path, reports: Path) -> None:
     """Analyze the reports of a run, and say in a few lines what is wrong. It changes no exit status."""
     try:
         found = analysis(work_directory, reports)
+        write_report_json(found, reports)
     except DsiError as problem:  # how the tests ended has been told
         say(f"analysis: {problem}")
         return

@@ -3,14 +3,22 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from dsi.analysis import Analysis, analyze, check_ignored, ignored, write_report_json
+import structlog
+
+from dsi.analysis import Analysis, analyze, check_ignored, ignored
 from dsi.analysis.ignoring import Ignored
+from dsi.config import Tree
 from dsi.config import load as load_files
 from dsi.errors import ConfigError, ReportError
 
+log = structlog.get_logger()
+
+_FILES = ("analysis.yml", "overrides.yml", "defaults.yml")
+"""Where `analysis.ignore` may stand."""
+
 
 def analysis(work_directory: Path, reports: Path | None = None) -> Analysis:
-    """Analyze a reports folder and write `report.json` there.
+    """Analyze a reports folder.
 
     Args:
         work_directory: whose configuration (`analysis.ignore`) holds, and whose newest reports are read.
@@ -18,18 +26,29 @@ def analysis(work_directory: Path, reports: Path | None = None) -> Analysis:
 
     Raises:
         ConfigError: what the configuration has under `analysis` is wrong.
-        ReportError: there is nothing to analyze, or `report.json` can't be written.
+        ReportError: there is nothing to analyze.
     """
     folder = reports or work_directory / "reports"
     if not folder.is_dir():
         raise ReportError(f"there is no reports folder {folder}: name one, or run `dsi test-control` first")
-    found = analyze(folder, [one.hides for one in _ignored(reports or work_directory)])
-    write_report_json(found, folder)
-    return found
+    settings = _of_reports(reports) if reports else load_files(work_directory)
+    return analyze(folder, [one.hides for one in _ignored(settings)])
 
 
-def _ignored(folder: Path) -> Sequence[Ignored]:
-    tree = load_files(folder)
+def _of_reports(reports: Path) -> Tree | None:
+    """Give the configuration that was copied into the reports; None if a copy is damaged: it is no reason to stop."""
+    try:
+        return load_files(reports)
+    except ConfigError as problem:
+        if any(one.position is not None and one.position.file in _FILES for one in problem.problems):
+            raise
+        log.warning("the configuration that lies there can't be read, and nothing is ignored", reason=str(problem))
+        return None
+
+
+def _ignored(tree: Tree | None) -> Sequence[Ignored]:
+    if tree is None:
+        return []
     if problems := check_ignored(tree):
         raise ConfigError(problems)
     return ignored(tree)

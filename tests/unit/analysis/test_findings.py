@@ -373,6 +373,13 @@ def test_logs_of_other_names_are_known_by_what_they_say(reports: Reports) -> Non
     assert (finding.file, finding.host, finding.node) == ("t/mongod.0/logs/shard0.log", "mongod.0", None)
 
 
+@pytest.mark.parametrize("path", ["mongod.log", "somewhere/mongod.log", "a/b/c/d/e/mongos.log"])
+def test_logs_that_somebody_has_put_together_are_read_too(tmp_path: Path, path: str) -> None:
+    reports = Reports(tmp_path, timeline=False)
+    reports.log(election(50), path=path)
+    assert [(one.rule, one.file) for one in reports.analyze().findings] == [("election", path)]
+
+
 def test_every_rule_says_what_it_looks_for() -> None:
     assert all(rule.looks_for for rule in RULES.values())
 
