@@ -46,9 +46,18 @@ def _of_reports(reports: Path) -> Tree | None:
         return None
 
 
+def insist_on_rules(tree: Tree) -> None:
+    """Check that `analysis.ignore` names rules that there are.
+
+    Raises:
+        ConfigError: with those that there aren't.
+    """
+    if problems := check_ignored(tree):
+        raise ConfigError(problems)
+
+
 def _ignored(tree: Tree | None) -> Sequence[Ignored]:
     if tree is None:
         return []
-    if problems := check_ignored(tree):
-        raise ConfigError(problems)
+    insist_on_rules(tree)
     return ignored(tree)

@@ -6,6 +6,7 @@ import structlog
 
 from dsi.errors import DsiError, Preflight
 from dsi.runner import TaskOutcome
+from dsi.stages.analysis import insist_on_rules
 from dsi.stages.bootstrap import bootstrap
 from dsi.stages.mongodb_setup import mongodb_setup
 from dsi.stages.provision import provision
@@ -41,7 +42,7 @@ async def run(session: Session, *, keep: bool = False) -> TaskOutcome | None:
     if not stages:
         names = ", ".join(f"{name}.yml" for name, _ in STAGES)
         raise Preflight(f"there is nothing to run in {session.work_directory}: it has none of {names}")
-    session.load()
+    insist_on_rules(session.load())
     await insist_on_none(session.state)  # before anything is touched: a cluster that a test still uses, say
     session.start_reports()
     outcome: TaskOutcome | None = None

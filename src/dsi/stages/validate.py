@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from dsi import config
-from dsi.analysis import check_ignored
 from dsi.commands import Command, Scope, check_words, parse
 from dsi.config import Tree
 from dsi.errors import ConfigError, InvalidCommand
@@ -31,7 +30,7 @@ def check(tree: Tree) -> list[Problem]:
     problems += in_the_files(
         tree, [*topology.problems, *mongodb.validated_problems(config.validated(tree, lenient=True), topology.nodes)]
     )
-    return sorted([*problems, *check_ignored(tree), *_of_the_dsisocket(tree, scope), *_not_yet(tree)], key=_place)
+    return sorted([*problems, *_of_the_dsisocket(tree, scope), *_not_yet(tree)], key=_place)
 
 
 def _of_the_dsisocket(tree: Tree, scope: Scope) -> list[Problem]:
