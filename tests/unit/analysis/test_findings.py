@@ -159,7 +159,20 @@ def test_a_host_whose_clock_is_off_is_looked_at_by_its_own_time(reports: Reports
     reports.a_test()
     reports.log(election(121), election(155))
     finding = reports.the_finding()
-    assert (finding.line, finding.test) == (1, None)  # 121 by that clock was before the test
+    assert (finding.line, finding.count, finding.test) == (1, 1, None)  # 121 by that clock was before the test
+
+
+def test_a_restart_in_which_dsi_was_killed_lasts_until_another_dsi_goes_on(reports: Reports) -> None:
+    reports.event(10, "test_begin", test="t")
+    reports.event(30, "restart_mongodb_begin", mode="clean", span=1)
+    reports.log(election(60), election(130))
+    found = reports.analyze()
+    assert ([one.rule for one in found.findings], found.expected) == (["run_unfinished"], {"election": 2})
+    reports.event(70, "timeline", version=1)
+    reports.event(150, "test_end", test="t", status="passed", exit_status=0)
+    reports.event(151, "task_end")
+    finding = reports.the_finding()
+    assert (finding.rule, finding.line) == ("election", 2)
 
 
 def test_a_host_whose_clock_was_set_in_mid_run_is_told(reports: Reports) -> None:
