@@ -19,7 +19,9 @@ _JUMP_S: Final = 1.0
 _SPANS_ASKED_FOR: Final = frozenset({"cluster_start", "restart_mongodb"})
 """Whatever disturbs the servers on purpose, as long as it lasts."""
 _COMMANDS: Final = frozenset({"hook_command", "during_test_command", "dsisocket_command"})
-_NOTED: Final = frozenset({"timeline", "node_down", "warning", "restart_mongodb_end", "task_end"})
+STAGE_ENDS: Final = ("provision_end", "install_end", "cluster_start_end")
+_NOTED: Final = frozenset({"timeline", "node_down", "warning", "restart_mongodb_end", "task_end", *STAGE_ENDS})
+_TEARDOWN: Final = "infrastructure_teardown"
 _MAX_LINE_BYTES: Final = 16 << 20
 
 Fields = Mapping[str, Any]
@@ -48,7 +50,8 @@ class Offset:
 class History:
     """A run. Times are seconds since the epoch, by dsi's clock.
 
-    `known` is False where there is no timeline: nobody knows then what was asked for. `noted` has the events that rules
+    `known` is False where there is no timeline: nobody knows then what was asked for. `torn_down`: its last stage was
+    teardown, which comes also after an error. `noted` has the events that rules
     look at, by name; `jumps` each time that dsi's clock was set, with by how many seconds; `damaged` the lines that
     can't be read.
     """
@@ -56,6 +59,7 @@ class History:
     known: bool = False
     begun_s: float = -math.inf
     last_s: float | None = None
+    torn_down: bool = False
     tests: dict[str, TestVerdict] = field(default_factory=dict)
     windows: Windows = field(default_factory=Windows)
     offsets: dict[str, Offset] = field(default_factory=dict)
@@ -191,8 +195,9 @@ class _Reader:
 
     def _stage(self, event: Event) -> None:
         stage = event.fields.get("stage")
-        if stage in ("mongodb_setup", "teardown"):
-            end_s = math.inf if stage == "teardown" else event.time_s
+        self.history.torn_down = stage == _TEARDOWN
+        if stage in ("mongodb_setup", _TEARDOWN):
+            end_s = math.inf if stage == _TEARDOWN else event.time_s
             self._windows.append(Window(kind="restart", start_s=event.time_s, end_s=end_s, what=f"stage {stage}"))
 
     def _test_begin(self, event: Event) -> None:

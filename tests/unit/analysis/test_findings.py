@@ -81,6 +81,14 @@ def test_an_error_that_stopped_the_task_a_failed_restart_and_warnings_are_told(r
     assert [rule for _, rule in reports.found()] == ["restart_failed", "test_failed", "task_error", "run_warning"]
 
 
+def test_a_stage_that_failed_is_told_and_not_taken_for_a_dsi_that_was_killed(reports: Reports) -> None:
+    reports.span(1, 2, "cluster_start", error="first (127.0.0.2): ended with exit status 1\n    many lines of its log")
+    reports.event(3, "stage", stage="infrastructure_teardown")
+    reports.write("test_control.yml", "run: [{id: t, type: x, cmd: x}]")
+    assert reports.found() == [("error", "stage_failed"), ("error", "test_failed")]
+    assert "cluster_start failed, and no test ran after it: first" in reports.analyze().findings[0].message
+
+
 def test_a_node_that_went_down_unasked_is_an_error_and_what_follows_from_it_a_warning(reports: Reports) -> None:
     reports.event(29, "test_begin", test="t")
     down = {"test": "t", "host": "mongod.0", "node": "first", "how": "signal 9 (SIGKILL)"}

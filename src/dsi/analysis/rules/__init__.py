@@ -11,6 +11,7 @@ from dsi.analysis.rules.rule import FtdcRule, LogRule, Registry, Rule, RunRule
 RULES: Final[Registry] = {
     "test_failed": run.TEST_FAILED,
     "run_unfinished": run.RUN_UNFINISHED,
+    "stage_failed": run.STAGE_FAILED,
     "task_error": run.TASK_ERROR,
     "node_down": run.NODE_DOWN,
     "restart_failed": run.RESTART_FAILED,

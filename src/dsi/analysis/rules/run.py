@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dsi import timeline
 from dsi.analysis.finding import Finding
 from dsi.analysis.folder import Folder
-from dsi.analysis.history import FILE, History
+from dsi.analysis.history import FILE, STAGE_ENDS, History
 from dsi.analysis.rules.rule import RunRule
 from dsi.compressed import plain_name
 
@@ -24,10 +24,10 @@ def _test_failed(history: History, _folder: Folder) -> Iterator[Finding]:
 
 
 def _run_unfinished(history: History, _folder: Folder) -> Iterator[Finding]:
-    if not history.known or history.ended or not history.tests:
+    if not history.known or history.ended or history.torn_down or not history.tests:
         return
     unfinished = [test.id for test in history.tests.values() if test.status == "unfinished"]
-    where = f"in test {unfinished[-1]}" if unfinished else "after a test"
+    where = f"in test {unfinished[-1]}" if unfinished else "outside of a test"
     yield Finding(
         rule="run_unfinished",
         severity="error",
@@ -38,6 +38,20 @@ def _run_unfinished(history: History, _folder: Folder) -> Iterator[Finding]:
         file=FILE,
         time_s=history.last_s,
     )
+
+
+def _stage_failed(history: History, _folder: Folder) -> Iterator[Finding]:
+    for name in STAGE_ENDS:
+        for event in history.noted.get(name, ()):
+            if error := event.fields.get("error"):
+                yield Finding(
+                    rule="stage_failed",
+                    severity="error",
+                    message=f"{name.removesuffix('_end')} failed, and no test ran after it: {_without_logs(error)}",
+                    file=FILE,
+                    line=event.line,
+                    time_s=event.time_s,
+                )
 
 
 def _task_error(history: History, _folder: Folder) -> Iterator[Finding]:
@@ -169,13 +183,14 @@ def _core_file(_history: History, folder: Folder) -> Iterator[Finding]:
 
 def _without_logs(reason: str) -> str:
     """Leave out a server's last lines, which are indented: they stand with the node that went down."""
-    return " ".join(line for line in reason.splitlines() if not line.startswith("  "))
+    return " ".join(line for line in reason.splitlines() if line and not line.startswith("  "))
 
 
 TEST_FAILED = RunRule(
     looks_for="tests that did not pass, by their exit status and dsi's own checks", check=_test_failed
 )
 RUN_UNFINISHED = RunRule(looks_for="a run without an end: dsi was killed", check=_run_unfinished)
+STAGE_FAILED = RunRule(looks_for="a stage before the tests that failed", check=_stage_failed)
 TASK_ERROR = RunRule(looks_for="an error or an interrupt that stopped the task", check=_task_error)
 NODE_DOWN = RunRule(looks_for="nodes that went down and were not meant to", check=_node_down)
 RESTART_FAILED = RunRule(looks_for="restarts that were asked for and failed", check=_restart_failed)
