@@ -86,7 +86,8 @@ class _LogCheck:
         return self._history.windows.around(time_s, kinds, more_s=self._offset.uncertainty_s)
 
     def _add(self, name: str, rule: LogRule, entry: Entry, time_s: float) -> None:
-        cause = min(self._around(rule.follows_in, time_s), key=lambda one: one.kind != "lost", default=None)
+        causes = self._around(rule.follows_in, time_s) if rule.is_expected(entry) else []
+        cause = min(causes, key=lambda one: one.kind != "lost", default=None)
         test = self._history.test_at(time_s) or (None if self._history.known else self._log.test)
         severity = "warning" if cause is not None or self._is_harmless(rule, test) else rule.severity
         key = (name, entry.id if name == _ANY_ERROR else 0, severity, test)

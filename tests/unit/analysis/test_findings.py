@@ -213,15 +213,18 @@ def test_errors_of_a_disturbance_are_expected_in_it_and_other_errors_never(repor
         return line(at_s, 4879802, "Failed to handle request", severity="E", component="COMMAND", error=text)
 
     reports.span(30, 40, "restart_mongodb", mode="clean")
+    reports.span(80, 82, "during_test_command", path="p", command={"on_mongod": "x"})
     reports.a_test()
     reports.log(
         error(35, "NotWritablePrimary: Not-primary error"),
         error(36, "BSONObjectTooLarge: something"),
-        error(80, "NotWritablePrimary: Not-primary error"),
-        error(81, "CloseConnectionForShutdownCommand: Closing the connection"),
+        error(70, "NotWritablePrimary: Not-primary error"),
+        error(81, "NotWritablePrimary: Not-primary error"),
+        error(82, "BSONObjectTooLarge: something"),
+        error(83, "CloseConnectionForShutdownCommand: Closing the connection"),
     )
-    finding = reports.the_finding()
-    assert (finding.rule, finding.line, finding.count) == ("log_error", 2, 2)
+    found = [(one.rule, one.severity, one.line, one.count) for one in reports.analyze().findings]
+    assert found == [("log_error", "error", 2, 3), ("log_error", "warning", 4, 1)]
 
 
 @pytest.mark.parametrize(

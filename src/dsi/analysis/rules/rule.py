@@ -25,8 +25,8 @@ class LogRule:
     """Looks for lines of server logs. The first rule of the registry that a line matches has it.
 
     A line matches by its id (structured logs) or by `words` (logs of 4.2 and before); or, where there are no ids, by
-    its severity and, if there are any, words. `expected_in`: windows in which it is no finding, if it has one of
-    `expected_words`; `follows_in`: in which it is but a warning, since the cause is told elsewhere.
+    its severity and, if there are any, words. `expected_in`: windows in which it is no finding; `follows_in`: in which
+    it is but a warning, since the cause is told elsewhere; both only for lines with `expected_words`, if there are any.
     """
 
     looks_for: str
