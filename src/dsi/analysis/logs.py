@@ -10,7 +10,7 @@ from dsi.analysis.finding import Finding, Severity
 from dsi.analysis.folder import Source
 from dsi.analysis.history import History
 from dsi.analysis.rules import RULES, LogRule
-from dsi.analysis.rules.logs import HEALTHY
+from dsi.analysis.rules.logs import HEALTHY, NEEDLES
 from dsi.analysis.server_log import Entry, Scan, read_log
 from dsi.analysis.windows import Kind, Window
 
@@ -18,9 +18,6 @@ _RULES: Final = {name: rule for name, rule in RULES.items() if isinstance(rule, 
 _IDS: Final = frozenset(number for rule in _RULES.values() for number in rule.ids)
 _ANY_ERROR: Final = "log_error"
 """Its lines have nothing in common but their severity, so those of each id are a finding of their own."""
-
-_COMPONENTS: Final = frozenset({b"REPL", b"ELECTION", b"ROLLBACK", b"NETWORK", b"STORAGE", b"CONTROL"})
-"""Of old logs, whose lines have no ids, the text of lines of these components is looked at."""
 
 
 @dataclass(kw_only=True)
@@ -114,8 +111,10 @@ class _LogCheck:
         return could_be_asked_for and (test is None or not self._history.known)
 
 
-def _is_wanted(severity: bytes, component: bytes, number: int) -> bool:
-    return severity in (b"E", b"F") or number in _IDS or (number == 0 and component in _COMPONENTS)
+def _is_wanted(severity: bytes, number: int, old_message: bytes) -> bool:
+    if severity in (b"E", b"F") or number in _IDS:
+        return True
+    return bool(old_message) and any(needle in old_message for needle in NEEDLES)
 
 
 def _damage(log: Source, scan: Scan) -> Iterator[Finding]:

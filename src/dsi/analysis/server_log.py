@@ -69,8 +69,8 @@ class Scan:
     went_back: tuple[int, float] | None = None
 
 
-Wanted = Callable[[bytes, bytes, int], bool]
-"""Whether the rest of a line is to be read, by its severity, component and id (0 in the old form)."""
+Wanted = Callable[[bytes, int, bytes], bool]
+"""Whether a line is to be read, by its severity, its id (0 in the old form) and its message (empty in the new form)."""
 
 
 def read_log(
@@ -126,7 +126,7 @@ class _LogReader:
         self._scan.structured += structured is not None
         self._follow_clock(found[1])
         number = int(found[4]) if structured else 0
-        if not self._wanted(found[2], found[3], number):
+        if not self._wanted(found[2], number, b"" if structured else found[4]):
             return None
         return self._read(line, found, number, structured=structured is not None)
 

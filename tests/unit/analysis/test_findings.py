@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from tests.unit.analysis.folder_bed import LOGS, Reports, election, line, old_line
 
 from dsi.analysis import RULES, analyze
+from dsi.analysis.rules import LogRule
+from dsi.analysis.rules.logs import NEEDLES
 
 
 @pytest.fixture
@@ -402,6 +404,13 @@ def test_logs_that_somebody_has_put_together_are_read_too(tmp_path: Path, path: 
     reports = Reports(tmp_path, timeline=False)
     reports.log(election(50), path=path)
     assert [(one.rule, one.file) for one in reports.analyze().findings] == [("election", path)]
+
+
+def test_every_line_of_an_old_log_that_a_rule_wants_is_looked_at() -> None:
+    wanted = [rule.words.pattern for rule in RULES.values() if isinstance(rule, LogRule) and rule.ids and rule.words]
+    words = [alternative.encode() for pattern in wanted for alternative in pattern.split("|")]
+    assert len(words) > 10
+    assert [one for one in words if not any(needle in one for needle in NEEDLES)] == []
 
 
 def test_every_rule_says_what_it_looks_for() -> None:

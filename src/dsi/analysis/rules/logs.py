@@ -69,7 +69,7 @@ TOO_STALE = LogRule(
     "sync; give it a larger oplog, or the members less to do",
     severity="error",
     ids=frozenset({21115, 21116, 5579708}),
-    words=_words(r"too stale to (catch up|sync|use)"),
+    words=_words(r"too stale to catch up|too stale to sync|too stale to use"),
 )
 
 UNCLEAN_SHUTDOWN = LogRule(
@@ -121,7 +121,7 @@ CONNECTION_RESET = LogRule(
     "network cut",
     severity="warning",
     ids=frozenset({22988, 22989}),
-    words=_words(r"^Error (sending response to|receiving request from) client"),
+    words=_words(r"^Error sending response to client|^Error receiving request from client"),
     expected_in=ASKED_FOR | {"cmd_end"},
     follows_in=frozenset({"lost", "command"}),
 )
@@ -159,3 +159,20 @@ HEALTHY = (
     (4879802, _words(r"CloseConnectionForShutdownCommand")),
 )
 """Lines of severity E that a healthy server writes: id and words."""
+
+NEEDLES = (
+    b"lection",
+    b"tepping down",
+    b"step down in response",
+    b"relinquishing primary",
+    b"ollback",
+    b"ROLLBACK",
+    b"state DOWN",
+    b"too stale to",
+    b"nclean shutdown",
+    b"too many open connections",
+    b"sending response to client",
+    b"receiving request from client",
+    b"sustainer point",
+)
+"""Of old logs, whose lines have no ids, those are looked at that have one of these: each of the words above has one."""
