@@ -133,6 +133,9 @@ def test_sigkill_of_dsi_in_a_restart_leaves_no_process_and_the_next_run_starts_c
     process.kill()
     process.communicate()
     wait_until(lambda: work.processes() == [], "all processes gone")
+    found = work.dsi("analyze", exit_status=1).stdout
+    assert "the timeline ends in test test0, without the end of the task: dsi was killed" in found
+    assert "tests: 1 unfinished; 1 error, 0 warnings" in found
     work.dsi("run")
     assert work.processes() == []
 
@@ -151,6 +154,7 @@ def test_an_interrupt_ends_the_test_runs_the_hooks_and_leaves_nothing(tmp_path: 
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
+    assert "the task was interrupted by somebody" in work.dsi("analyze", exit_status=1).stdout
     assert (tmp_path / "reports" / "post_task" / "workload_client.0" / "ended").exists()
     assert work.processes() == []
 

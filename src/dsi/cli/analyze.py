@@ -58,6 +58,9 @@ def brief(work_directory: Path, reports: Path) -> None:
     except DsiError as problem:  # how the tests ended has been told
         say(f"analysis: {problem}")
         return
+    except KeyboardInterrupt:
+        say("analysis: interrupted; `dsi analyze` begins again")
+        return
     errors = [one for one in found.findings if one.severity == "error" and one.rule not in _TOLD_ALREADY]
     for one in errors[:_BRIEF_FINDINGS]:
         say(f"{one.rule}: {one.message} ({one.file}{f':{one.line}' if one.line else ''})")

@@ -21,7 +21,7 @@ def command(
     """Run every stage whose file is there, then teardown; then say what is wrong in the reports."""
     ending = run_in(work_dir, keep=keep)
     exit_status = ending.show(original_exit_status=original_exit_status)
-    if ending.outcome is not None and ending.reports is not None:
+    if ending.outcome is not None and not ending.outcome.interrupted and ending.reports is not None:
         brief(work_dir, ending.reports)
     raise typer.Exit(exit_status)
 
