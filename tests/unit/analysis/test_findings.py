@@ -224,6 +224,7 @@ def test_errors_of_a_disturbance_are_expected_in_it_and_other_errors_never(repor
         error(81, "NotWritablePrimary: Not-primary error"),
         error(82, "BSONObjectTooLarge: something"),
         error(83, "CloseConnectionForShutdownCommand: Closing the connection"),
+        old_line(84, "ttl query execution for index {a: 1} failed", severity="E", component="INDEX"),
     )
     found = [(one.rule, one.severity, one.line, one.count) for one in reports.analyze().findings]
     assert found == [("log_error", "error", 2, 3), ("log_error", "warning", 4, 1)]

@@ -154,11 +154,13 @@ LOG_ERROR = LogRule(
     follows_in=frozenset({"lost", "command"}),
 )
 
-HEALTHY = (
+HEALTHY = _words(
     # A `shutdown` command's own connection is closed, which is its only reply (6.0.5, with each clean restart).
-    (4879802, _words(r"CloseConnectionForShutdownCommand")),
+    "CloseConnectionForShutdownCommand"
+    # What the original DSI passed over: a TTL monitor that a step-down interrupts, reads at a timestamp that has gone.
+    "|TTL query execution for index|older than oldest timestamp|less than the oldest timestamp"
 )
-"""Lines of severity E that a healthy server writes: id and words."""
+"""What lines of severity E have that a healthy server writes."""
 
 NEEDLES = (
     b"lection",
