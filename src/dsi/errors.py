@@ -19,6 +19,7 @@
     │       └── NoOutput       … or was silent too long
     ├── HookFailed             a command of a hook failed; the cause is chained to it
     ├── SeveralFailed          different things went wrong on several hosts; carries the errors
+    ├── NoEffect               a restart or fault that was asked for failed, or was never begun
     ├── ClusterError           a node didn't do what was asked; carries the last lines of its log
     └── InvalidCommand         a mapping that is no command of ours
 
@@ -155,6 +156,10 @@ class ClusterError(DsiError):
         self.log_tail = tuple(log_tail)
         tail = "".join(f"\n    {line}" for line in self.log_tail)
         super().__init__(f"{node}: {message}{tail and chr(10) + '  the last lines of its log:' + tail}")
+
+
+class NoEffect(DsiError):
+    """A restart or fault that a test asked for did not take effect: what the test measured isn't what was asked for."""
 
 
 class InvalidCommand(DsiError):

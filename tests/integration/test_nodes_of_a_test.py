@@ -29,7 +29,7 @@ def test_a_node_that_dies_fails_the_test_unless_it_was_meant_to(tmp_path: Path) 
     )
     result = work.dsi("run", exit_status=1)
     ends = {event["test"]: event for event in work.events("test_end")}
-    assert [end["status"] for end in ends.values()] == ["failed", "passed", "passed"]
+    assert [end["status"] for end in ends.values()] == ["failed (validation)", "passed", "passed"]
     assert [end["exit_status"] for end in ends.values()] == [0, 0, 0]
     downs = {event["test"]: event for event in work.events("node_down") if event["test"] != "test2"}
     assert [(down["node"], down["how"], down["expected"]) for down in downs.values()] == [
@@ -71,7 +71,7 @@ def test_each_node_of_a_set_that_is_killed_in_mid_test_fails_it_and_is_back_for_
     )
     shown = work.dsi("run", exit_status=1).stderr
     ends = work.events("test_end")
-    assert [(end["status"], end["exit_status"]) for end in ends] == [("failed", 0)] * 3
+    assert [(end["status"], end["exit_status"]) for end in ends] == [("failed (validation)", 0)] * 3
     downs = work.events("node_down")
     assert [(down["test"], down["node"], down["how"]) for down in downs] == [
         (f"kills-{member}", member, "signal 9 (SIGKILL)") for member in members
@@ -108,7 +108,7 @@ END"""
     ends = {event["test"]: event for event in work.events("test_end")}
     assert {name: end["status"] for name, end in ends.items()} == {
         "skips": "passed",
-        "looks": "failed",
+        "looks": "failed (validation)",
         "good": "passed",
     }
     assert ends["looks"]["exit_status"] == 0

@@ -94,11 +94,11 @@ def test_each_outcome_keeps_what_was_measured_and_says_what_was_not(tmp_path: Pa
     assert {name: line["status"] for name, line in ended.items()} == {
         "first": "passed",
         "again": "passed",
-        "fails": "failed",
-        "fails_early": "failed",
-        "empty": "failed",
+        "fails": "failed (workload)",
+        "fails_early": "failed (workload)",
+        "empty": "failed (workload)",
         "shell": "passed",
-        "never": "error",
+        "never": "infrastructure error",
     }
     assert ended["fails_early"]["reason"] == "cmd: exit status 3"
     [again] = [line for line in work.events("results") if line["test"] == "again"]

@@ -11,13 +11,14 @@ import pytest
 
 from dsi.commands import Context, Scope, parse
 from dsi.config.models import Test
-from dsi.errors import ClusterError, DsiError, ReportError
+from dsi.errors import ClusterError, DsiError
 from dsi.hosts import this_machine
 from dsi.inventory import Inventory
 from dsi.model import HostEntry, Result
 from dsi.report.plain import PlainProgress
 from dsi.runner import HookCommand, Status, Surroundings, TaskOutcome, TaskPlan, TaskRunner, TestPlan
 from dsi.runner.during_test import run_during_test
+from dsi.runner.findings import Findings
 from dsi.timeline import Timeline
 
 
@@ -94,7 +95,7 @@ async def test_a_failed_cmd_fails_its_test_alone(bed: Bed) -> None:
     outcome = await bed.run(
         plan("bad", cmd="echo oh >&2; exit 7", post_test=bed.said("post")), plan("good"), post_task=bed.said("end")
     )
-    assert [(test.status, test.exit_status) for test in outcome.tests] == [("failed", 7), ("passed", 0)]
+    assert [(test.status, test.exit_status) for test in outcome.tests] == [("failed (workload)", 7), ("passed", 0)]
     assert bed.words == ["post", "cmd", "end"]
     assert outcome.exit_status() == 1
     assert outcome.exit_status(original=True) == 0
@@ -107,7 +108,7 @@ async def test_a_failing_pre_test_is_an_error_and_ends_the_task_but_not_post_tas
         plan("two"),
         post_task=bed.said("end"),
     )
-    assert [test.status for test in outcome.tests] == ["error", "not run"]
+    assert [test.status for test in outcome.tests] == ["infrastructure error", "not run"]
     assert "pre_test (hook.0): workload_client.0: exit status 3: why" in outcome.error
     assert bed.words == ["post", "end"]
     assert outcome.exit_status() == 3
@@ -123,16 +124,16 @@ async def test_a_failing_pre_task_runs_no_test(bed: Bed) -> None:
 async def test_every_command_of_post_test_runs_and_one_that_fails_fails_the_test(bed: Bed) -> None:
     hook = [*bed.hook({"on_workload_client": "exit 5"}), *bed.said("after")]
     outcome = await bed.run(plan("one", post_test=hook), plan("two"))
-    assert [test.status for test in outcome.tests] == ["failed", "passed"]
+    assert [test.status for test in outcome.tests] == ["failed (workload)", "passed"]
     assert "exit status 5" in outcome.tests[0].reason
     assert bed.words == ["cmd", "after", "cmd"]
 
 
 async def test_what_is_done_afterwards_comes_after_post_test_whatever_came_of_the_test(bed: Bed) -> None:
     async def note(context: Context, test: Test, status: Status) -> None:
-        await context.inventory.workload_client.run(f"echo {test.id}:{status} >> said")
+        await context.inventory.workload_client.run(f"echo '{test.id}:{status.replace(' ', '-')}' >> said")
         if test.id in ("bad", "good"):
-            raise ReportError(f"{test.id} has no result")
+            raise DsiError(f"{test.id} has no result")
 
     outcome = await bed.run(
         plan("bad", cmd="exit 7", post_test=bed.said("post")),
@@ -140,10 +141,10 @@ async def test_what_is_done_afterwards_comes_after_post_test_whatever_came_of_th
         plan("broken", pre_test=bed.hook({"on_workload_client": "exit 3"})),
         afterwards=[note],
     )
-    assert bed.words == ["post", "bad:failed", "cmd", "good:passed", "broken:error"]
+    assert bed.words == ["post", "bad:failed-(workload)", "cmd", "good:passed", "broken:infrastructure-error"]
     bad, good, _ = outcome.tests
     assert (bad.reason, list(bad.notes)) == ("cmd: exit status 7", ["bad has no result"])
-    assert (good.status, good.reason) == ("failed", "good has no result")
+    assert (good.status, good.reason) == ("failed (workload)", "good has no result")
 
 
 async def test_a_failing_post_task_is_reported_and_the_rest_still_runs(bed: Bed) -> None:
@@ -154,7 +155,7 @@ async def test_a_failing_post_task_is_reported_and_the_rest_still_runs(bed: Bed)
 
 async def test_a_silent_cmd_is_ended_and_its_test_failed(bed: Bed) -> None:
     outcome = await bed.run(plan("hung", cmd="echo begun; sleep 1000"), plan("next"), no_output_s=0.5)
-    assert [test.status for test in outcome.tests] == ["failed", "passed"]
+    assert [test.status for test in outcome.tests] == ["timed out", "passed"]
     assert "wrote no output for 0.5 s" in outcome.tests[0].reason
     assert bed.log("hung").startswith("begun\nexit_status: ")
 
@@ -201,7 +202,7 @@ async def test_a_companion_that_cannot_begin_stops_the_task_before_cmd(bed: Bed)
         yield {}
 
     outcome = await bed.run(plan("one"), plan("two"), companions=[companion])
-    assert [test.status for test in outcome.tests] == ["error", "not run"]
+    assert [test.status for test in outcome.tests] == ["infrastructure error", "not run"]
     assert "port 27007 is taken" in outcome.error
     assert bed.words == []
 
@@ -211,7 +212,7 @@ async def test_a_check_fails_the_test(bed: Bed) -> None:
         raise ClusterError("rs0.primary", "differs")
 
     outcome = await bed.run(plan("one"), checks=[check])
-    assert (outcome.tests[0].status, outcome.tests[0].reason) == ("failed", "rs0.primary: differs")
+    assert (outcome.tests[0].status, outcome.tests[0].reason) == ("failed (validation)", "rs0.primary: differs")
 
 
 async def test_during_test_commands_run_when_due_also_two_at_once_and_after_one_that_failed(bed: Bed) -> None:
@@ -252,7 +253,7 @@ async def test_the_first_interrupt_ends_cmd_and_runs_post_test_and_post_task(bed
     await wait_for(bed.client / "begun")
     task.cancel()
     outcome = await task
-    assert [test.status for test in outcome.tests] == ["interrupted", "not run"]
+    assert [test.status for test in outcome.tests] == ["cancelled", "not run"]
     assert bed.words == ["post", "end"]
     assert outcome.exit_status() == 130
     assert bed.log("one").endswith("'interrupted'\n")
@@ -276,7 +277,7 @@ async def test_a_full_disk_for_the_reports_is_an_error_that_names_the_file(bed: 
     (bed.reports / "one").mkdir()
     (bed.reports / "one" / "test_output.log").symlink_to("/dev/full")
     outcome = await bed.run(plan("one", cmd="echo x; sleep 1000"), post_task=bed.said("end"))
-    assert outcome.tests[0].status == "error"
+    assert outcome.tests[0].status == "infrastructure error"
     assert "test_output.log can't be written: No space left" in outcome.error
     assert bed.words == ["end"]
 
@@ -284,7 +285,7 @@ async def test_a_full_disk_for_the_reports_is_an_error_that_names_the_file(bed: 
 async def test_reports_that_cannot_be_made_are_an_error_and_post_task_still_runs(bed: Bed) -> None:
     (bed.reports / "one").write_text("in the way")
     outcome = await bed.run(plan("one"), plan("two"), post_task=bed.said("end"))
-    assert [test.status for test in outcome.tests] == ["error", "not run"]
+    assert [test.status for test in outcome.tests] == ["infrastructure error", "not run"]
     assert "test_output.log can't be written" in outcome.error
     assert bed.words == ["end"]
 
@@ -298,7 +299,8 @@ async def test_an_interrupt_while_output_files_are_fetched_keeps_the_test_and_it
     await wait_for(bed.reports / "one" / "big")
     task.cancel()
     outcome = await task
-    assert [test.status for test in outcome.tests] == ["failed"]
+    assert [test.status for test in outcome.tests] == ["cancelled"]
+    assert outcome.tests[0].reason == "interrupted by the user after cmd (exit status 0)"
     assert outcome.interrupted
     assert bed.words == ["post", "end"]
 
@@ -323,13 +325,14 @@ async def test_what_a_test_retrieves_lies_in_its_folder_by_host(bed: Bed) -> Non
 async def test_commands_that_were_due_without_dsi_are_noted_and_those_that_were_begun_not_run_again(bed: Bed) -> None:
     words = ("begun", "missed", "due")
     commands = list(zip((0, 3, 6), bed.said(*words), strict=True))
-    notes: list[str] = []
+    findings = Findings()
     begun: list[int] = []
 
     async def cmd() -> Result:
         return await bed.context.inventory.workload_client.run("until [ -e said ]; do sleep 0.02; done")
 
-    await run_during_test(cmd(), commands, bed.context, notes, since_s=5.5, begun=1, on_begin=begun.append)
+    await run_during_test(cmd(), commands, bed.context, findings, since_s=5.5, begun=1, on_begin=begun.append)
     assert bed.words == ["due"]
     assert begun == [3]
-    assert notes == ["during_test (hook.1): was due at 3 s, without dsi, and was not run"]
+    note = "during_test (hook.1): was due at 3 s, without dsi, and was not run"
+    assert findings.verdict() == ("passed", "", (note,))

@@ -84,7 +84,7 @@ def test_killed_at_several_moments_the_task_is_finished_as_if_it_had_not_been(
     assert (host.home / "timed").read_text() == "pre_task\nat 0\npost\n"
     assert work.read("reports/count/output") == "kept\n"
     outcomes = {end["test"]: end["status"] for end in work.events("test_end")}
-    assert outcomes == {"first": "passed", "count": "failed", "third": "passed"}
+    assert outcomes == {"first": "passed", "count": "failed (workload)", "third": "passed"}
     assert len(list(tmp_path.glob("reports-*"))) == 1
 
     assert left(host) == ""
@@ -116,7 +116,7 @@ def test_a_command_that_its_host_has_ended_is_an_error_and_what_it_wrote_is_kept
     log = work.read("reports/count/test_output.log").splitlines()
     assert log[0] == "begun"
     assert log[1].startswith("exit_status: 1 'workload_client.0: what ran there is gone")
-    assert {end["test"]: end["status"] for end in work.events("test_end")} == {"count": "error"}
+    assert {end["test"]: end["status"] for end in work.events("test_end")} == {"count": "infrastructure error"}
     again = work.dsi("test-control", "--attach", exit_status=3)
     assert "there is nothing to take over; `dsi test-control` begins the task again" in again.stderr
 

@@ -2,6 +2,7 @@
 
 from dsi.commands.allowed import Allowed, check_words, known_words
 from dsi.commands.context import Clusters, Context
+from dsi.commands.disturbing import disturbs
 from dsi.commands.listening import Lease, Listener, Nobody
 from dsi.commands.parse import COMMANDS, Command, parse
 from dsi.commands.targets import GROUPS, LOCALHOST, Scope, known_targets
@@ -21,6 +22,7 @@ __all__ = [
     "Nobody",
     "Scope",
     "check_words",
+    "disturbs",
     "known_targets",
     "known_words",
     "parse",

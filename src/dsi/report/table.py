@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-STYLES = {"passed": "green", "failed": "red", "error": "red", "interrupted": "yellow", "not run": "yellow"}
+_STYLES = {"passed": "green", "cancelled": "yellow", "not run": "yellow"}
 
 
 def print_tests(console: Console, rows: Iterable[tuple[str, str, float, str]]) -> None:
@@ -17,7 +17,9 @@ def print_tests(console: Console, rows: Iterable[tuple[str, str, float, str]]) -
     for heading in ("test", "outcome", "duration", "why"):
         table.add_column(heading, justify="right" if heading == "duration" else "left", overflow="fold")
     for name, status, duration_s, reason in rows:
-        table.add_row(escape(name), Text(status, style=STYLES.get(status, "")), f"{duration_s:.1f} s", escape(reason))
+        table.add_row(
+            escape(name), Text(status, style=_STYLES.get(status, "red")), f"{duration_s:.1f} s", escape(reason)
+        )
     console.print(table)
 
 

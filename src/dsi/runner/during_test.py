@@ -1,14 +1,16 @@
 """Commands that run while the test's own `cmd` does."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import structlog
 
-from dsi.commands import Context
+from dsi.commands import Context, disturbs
 from dsi.errors import DsiError
 from dsi.model import Result
+from dsi.runner.findings import Findings
 from dsi.runner.plan import HookCommand
 from dsi.schedule import by_time
 
@@ -27,7 +29,7 @@ async def run_during_test(
     cmd: Coroutine[Any, Any, Result],
     commands: Sequence[tuple[int, HookCommand]],
     context: Context,
-    notes: list[str],
+    findings: Findings,
     *,
     since_s: float = 0.0,
     begun: int = 0,
@@ -35,12 +37,12 @@ async def run_during_test(
 ) -> Result:
     """Run `cmd`, and beside it each command when it is due; what is not yet due when `cmd` ends is not run.
 
-    A command that fails is noted in `notes`, and the others run. Failures of `cmd` itself pass through.
+    `findings` hears of a command that failed or was not run, and the others run. Failures of `cmd` itself pass through.
     Where another dsi has begun all this, `since_s` ago, `begun` is how many commands it has begun; those that were due
     while nobody was there are noted, and not run. `on_begin` hears how many were begun before each one begins.
     """
-    plan = _Beside(context, notes, since_s, on_begin)
-    beside = asyncio.create_task(plan.run(by_time(commands)[begun:], begun))
+    plan = _Beside(by_time(commands)[begun:], context, findings, since_s, on_begin)
+    beside = asyncio.create_task(plan.run(begun))
     try:
         return await cmd
     finally:
@@ -50,24 +52,38 @@ async def run_during_test(
 class _Beside:
     """The commands that run beside `cmd`, one after another."""
 
-    def __init__(self, context: Context, notes: list[str], since_s: float, on_begin: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        commands: Sequence[tuple[int, HookCommand]],
+        context: Context,
+        findings: Findings,
+        since_s: float,
+        on_begin: Callable[[int], None],
+    ) -> None:
+        self._waiting = deque(commands)
+        self._running: HookCommand | None = None
         self._context = context
-        self._notes = notes
+        self._findings = findings
         self._since_s = since_s
         self._on_begin = on_begin
         self._idle = asyncio.Event()
         self._idle.set()
 
-    async def run(self, commands: Sequence[tuple[int, HookCommand]], begun: int) -> None:
+    async def run(self, begun: int) -> None:
         clock = self._context.clock
         begun_s = clock.monotonic_s() - self._since_s
-        for number, (at_s, command) in enumerate(commands, start=begun + 1):
+        while self._waiting:
+            begun += 1
+            at_s, command = self._waiting[0]
             if at_s < self._since_s:
-                self._notes.append(f"during_test ({command.path}): was due at {at_s} s, without dsi, and was not run")
+                self._waiting.popleft()
+                self._not_run(command, f"was due at {at_s} s, without dsi, and was not run")
                 continue
             await clock.sleep(max(0.0, begun_s + at_s - clock.monotonic_s()))
-            self._on_begin(number)
+            self._waiting.popleft()
+            self._on_begin(begun)
             self._idle.clear()
+            self._running = command
             try:
                 await self._run_one(at_s, round(clock.monotonic_s() - begun_s - at_s, 3), command)
             finally:
@@ -79,12 +95,15 @@ class _Beside:
             async with asyncio.timeout(GRACE_S):
                 await self._idle.wait()
         except TimeoutError:
-            self._notes.append(f"during_test: a command still ran {GRACE_S:g} s after cmd had ended, and was ended")
+            assert self._running is not None, "what isn't idle runs a command"
+            self._failed(self._running, f"still ran {GRACE_S:g} s after cmd had ended, and was ended")
         finally:
             task.cancel()
             await asyncio.wait([task])
             if not task.cancelled():
                 task.result()  # a bug of ours in there must not pass unseen
+        for at_s, command in self._waiting:
+            self._not_run(command, f"cmd had ended when it was due, at {at_s} s, and it was not run")
 
     async def _run_one(self, at_s: int, late_s: float, command: HookCommand) -> None:
         try:
@@ -94,4 +113,18 @@ class _Beside:
                 await command.command.run(self._context)
         except DsiError as problem:
             log.error("a command of during_test failed", path=command.path, error=str(problem))
-            self._notes.append(f"during_test ({command.path}): {problem}")
+            self._failed(command, str(problem))
+
+    def _failed(self, command: HookCommand, why: str) -> None:
+        reason = f"during_test ({command.path}): {why}"
+        if disturbs(command.raw):
+            self._findings.add("invalid", reason)
+        else:
+            self._findings.note(reason)
+
+    def _not_run(self, command: HookCommand, why: str) -> None:
+        reason = f"during_test ({command.path}): {why}"
+        if disturbs(command.raw):
+            self._findings.add_not_tried(reason)
+        else:
+            self._findings.note(reason)

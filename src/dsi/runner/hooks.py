@@ -31,15 +31,15 @@ async def run_hook(name: str, hook: Hook, context: Context, progress: Progress) 
 
 async def run_hook_to_its_end(
     name: str, hook: Hook, context: Context, progress: Progress, interrupt: Interrupt
-) -> list[str]:
+) -> list[HookFailed]:
     """Run every command of a hook, though others fail or are interrupted, and give what failed."""
     failures = []
     for command in hook:
         try:
             await run_hook(name, [command], context, progress)
-        except DsiError as problem:
+        except HookFailed as problem:
             log.error("a command failed", hook=name, error=str(problem))
-            failures.append(str(problem))
+            failures.append(problem)
         except asyncio.CancelledError:
             interrupt.note()
     return failures

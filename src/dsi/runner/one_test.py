@@ -2,9 +2,10 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from typing import Any
 
 import structlog
 
@@ -16,23 +17,16 @@ from dsi.model import Result
 from dsi.report.folder import inside, keep_text
 from dsi.report.progress import Progress
 from dsi.runner.during_test import run_during_test
+from dsi.runner.findings import Findings
 from dsi.runner.hooks import run_hook, run_hook_to_its_end
 from dsi.runner.interrupt import Interrupt
-from dsi.runner.outcome import Status, TestOutcome
+from dsi.runner.outcome import TestOutcome, status_of
 from dsi.runner.plan import TaskPlan
 from dsi.runner.running import MARK, RunningTest
 from dsi.runner.surroundings import Surroundings
 from dsi.runner.workload import OutputLog, run_cmd
 
 log = structlog.get_logger()
-
-
-class _TestFailed(Exception):
-    """The test is failed, the task goes on. Never leaves this module."""
-
-    def __init__(self, reason: str, exit_status: int | None = None) -> None:
-        self.exit_status = exit_status
-        super().__init__(reason)
 
 
 class OneTest:
@@ -63,10 +57,8 @@ class OneTest:
         self._interrupt = interrupt
         self._before = before
         self._taken = taken
-        self._status: Status = "passed"
-        self._reason = ""
+        self._findings = Findings()
         self._exit_status: int | None = None
-        self._notes: list[str] = []
 
     async def run(self) -> TestOutcome:
         """Run it all. What goes wrong stands in the outcome."""
@@ -77,15 +69,16 @@ class OneTest:
         with self._context.timeline.span("test", test=self._test.id, number=self._number, total=total) as ending:
             await self._run_guarded(start_s)
             await self._finish()
-            ending.update(status=self._status, reason=self._reason, exit_status=self._exit_status)
+            status, reason, notes = self._findings.verdict()
+            ending.update(status=status, reason=reason, notes=list(notes), exit_status=self._exit_status)
         return TestOutcome(
             id=self._test.id,
-            status=self._status,
-            reason=self._reason,
+            status=status,
+            reason=reason,
             exit_status=self._exit_status,
             start_s=start_s,
             duration_s=clock.monotonic_s() - begun_s,
-            notes=tuple(self._notes),
+            notes=notes,
         )
 
     async def _run_guarded(self, start_s: float) -> None:
@@ -94,23 +87,28 @@ class OneTest:
                 await self._lead_up()
             running = self._taken or self._about_to_run(start_s)
             try:
-                self._exit_status = await self._run_workload(running)
+                await self._run_workload(running)
             finally:
                 await self._leave(running)
-        except _TestFailed as failure:
-            self._status, self._reason, self._exit_status = "failed", str(failure), failure.exit_status
         except DsiError as problem:
-            self._status, self._reason = "error", str(problem)
+            self._findings.add(status_of(problem, "infrastructure error"), str(problem))
         except asyncio.CancelledError:
             self._interrupt.note()
-            self._status, self._reason = "interrupted", "interrupted by the user"
+            self._cancel()
 
-    def _fails(self, reason: str) -> None:
-        """Take note of what failed after `cmd`: the reason of a test that had passed, a note where there was one."""
-        if self._status == "passed":
-            self._status, self._reason = "failed", reason
-        else:
-            self._notes.append(reason)
+    def _cancel(self) -> None:
+        """Take note that the test was interrupted, once."""
+        when = "before cmd had ended" if self._exit_status is None else f"after cmd (exit status {self._exit_status})"
+        if not self._findings.is_cancelled:
+            self._findings.add("cancelled", f"interrupted by the user {when}")
+
+    async def _or_cancel(self, cmd: Coroutine[Any, Any, Result]) -> Result:
+        """Run `cmd`. Its being interrupted is noted before what that does to the commands beside it."""
+        try:
+            return await cmd
+        except asyncio.CancelledError:
+            self._cancel()
+            raise
 
     # --- before -----------------------------------------------------------------------------------------------------
 
@@ -149,7 +147,7 @@ class OneTest:
         finally:
             self._surroundings.keeper.forget()
 
-    async def _run_workload(self, running: RunningTest) -> int:
+    async def _run_workload(self, running: RunningTest) -> None:
         with OutputLog(self._context.reports / "test_output.log", again=self._taken is not None) as output:
 
             def end(exit_status: int | None, message: str) -> None:
@@ -167,15 +165,16 @@ class OneTest:
                     result = await self._run_cmd(environment, output, running)
             except CommandTimeout as hung:
                 end(hung.results[0].exit_status, f"hung: {hung}")
-                raise _TestFailed(f"hung: {hung}", hung.results[0].exit_status) from hung
+                self._findings.add("timed out", str(hung))
+                return
             except (DsiError, asyncio.CancelledError) as problem:
                 if not isinstance(problem, ReportError):
                     end(None, str(problem) or "interrupted")
                 raise
+            self._exit_status = result.exit_status
             end(result.exit_status, "failed" if result.exit_status else "success")
         if result.exit_status:
-            raise _TestFailed(f"cmd: exit status {result.exit_status}", result.exit_status)
-        return result.exit_status
+            self._findings.add("failed (workload)", f"cmd: exit status {result.exit_status}")
 
     async def _run_cmd(self, environment: Mapping[str, str], output: OutputLog, running: RunningTest) -> Result:
         """Run `cmd`, or go on with it, and what runs beside it."""
@@ -201,10 +200,10 @@ class OneTest:
         )
         known = {name: text for name, text in environment.items() if name not in self._surroundings.for_cmd_alone}
         result = await run_during_test(
-            cmd,
+            self._or_cancel(cmd),
             self._plan.during_test,
             context.with_environment(known),
-            self._notes,
+            self._findings,
             since_s=max(now_s - running.cmd_s, 0.0),
             begun=running.during_test,
             on_begin=lambda begun: keeper.keep(replace(running, during_test=begun)),
@@ -227,22 +226,24 @@ class OneTest:
         """Fetch output files, check, run post_test and the rest: each though another failed or was interrupted."""
         try:
             await self._fetch_output_files()
-            if not self._interrupt.happened and self._status != "error":
+            if not self._interrupt.happened and self._findings.status != "infrastructure error":
                 await self._run_checks()
         except asyncio.CancelledError:
             self._interrupt.note()
-            self._fails("interrupted by the user")
+            self._cancel()
         for failure in await run_hook_to_its_end(
             "post_test", self._plan.post_test, self._context, self._progress, self._interrupt
         ):
-            self._fails(failure)
+            self._findings.add_problem(failure, "failed (workload)")
         for afterwards in self._surroundings.afterwards:
             try:
-                await afterwards(self._context, self._test, self._status)
+                await afterwards(self._context, self._test, self._findings.status)
             except DsiError as problem:
-                self._fails(str(problem))
+                self._findings.add_problem(problem, "failed (workload)")
             except asyncio.CancelledError:
                 self._interrupt.note()
+        if self._interrupt.happened:
+            self._cancel()
 
     async def _fetch_output_files(self) -> None:
         host = self._context.inventory.workload_client
@@ -256,11 +257,11 @@ class OneTest:
                 log.warning("an output file is missing", test=self._test.id, file=source)
                 self._context.timeline.add("warning", test=self._test.id, message=str(missing))
             except DsiError as problem:
-                self._fails(f"output_files: {problem}")
+                self._findings.add(status_of(problem, "failed (workload)"), f"output_files: {problem}")
 
     async def _run_checks(self) -> None:
         for check in self._surroundings.checks:
             try:
                 await check(self._context, self._test)
             except DsiError as problem:
-                self._fails(str(problem))
+                self._findings.add_problem(problem, "failed (validation)")

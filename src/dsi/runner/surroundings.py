@@ -13,10 +13,14 @@ Companion = Callable[[Context, Test], AbstractAsyncContextManager[Mapping[str, s
 """What lives as long as `cmd` (the dsisocket, say): entered before it, left after it; gives environment for it."""
 
 Check = Callable[[Context, Test], Awaitable[None]]
-"""What is looked at after `cmd`; raises DsiError to fail the test."""
+"""What is looked at after `cmd`; raises NoEffect where the test is invalid, a HostError where a host is lost, else any
+DsiError where it failed (validation)."""
 
 Afterwards = Callable[[Context, Test, Status], Awaitable[None]]
-"""What is done when all else of a test is over, whatever came of it; raises DsiError to fail a test that had passed."""
+"""What is done when all else of a test is over, whatever came of it: the status until now is handed in.
+
+Raises a DsiError where the test failed (workload): its output has no result, say. A HostError (but for a TransferError)
+or a ReportError is an infrastructure error: no further test runs."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,7 @@
 """One task: pre_task, the tests one after another, post_task; and what happens when something breaks.
 
-There are two ways to fail. What belongs to a test alone (its `cmd`, its checks, its post_test) makes that test
-*failed*, and the next one runs. What breaks around it (a pre_test, a lost host) is an *error*: no further test runs,
-post_task still does.
+What belongs to a test alone (its `cmd`, its checks, its post_test) makes that test end badly, and the next one runs.
+What breaks around it (a pre_test, a lost host) is an *infrastructure error*: no further test runs, but post_task does.
 """
 
 import asyncio
@@ -57,9 +56,10 @@ class TaskRunner:
         except asyncio.CancelledError:
             self._interrupt.note()
         self._list_the_rest()
-        self._outcome.notes += await run_hook_to_its_end(
+        failures = await run_hook_to_its_end(
             "post_task", self._plan.post_task, self._context.into("post_task"), self._progress, self._interrupt
         )
+        self._outcome.notes += map(str, failures)
         self._outcome.interrupted = self._interrupt.happened
         return self._outcome
 
@@ -87,10 +87,11 @@ class TaskRunner:
         )
         outcome = await test.run()
         self._outcome.tests.append(outcome)
-        if outcome.status == "error":
+        if outcome.status == "infrastructure error":
             self._outcome.error = f"{test_id}: {outcome.reason}"
 
     def _list_the_rest(self) -> None:
+        why = "the task was interrupted before" if self._interrupt.happened else "an error stopped the task before"
         begun = {test.id for test in self._outcome.tests}
         rest = [plan.test.id for plan in self._plan.tests if plan.test.id not in begun]
-        self._outcome.tests += [TestOutcome(id=test_id, status="not run") for test_id in rest]
+        self._outcome.tests += [TestOutcome(id=test_id, status="not run", reason=why) for test_id in rest]

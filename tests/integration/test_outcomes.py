@@ -1,0 +1,105 @@
+"""Each way in which a test can end, made for real: real shells, and a restart that really fails (of no cluster)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.integration.test_runner import Bed, plan, wait_for
+
+from dsi.commands import Scope, parse
+from dsi.config.models import MongodbSetup
+from dsi.model import Result
+from dsi.runner import HookCommand
+from dsi.runner.during_test import run_during_test
+from dsi.runner.findings import Findings
+from dsi.state import State
+from dsi.systems.mongodb import Deployment
+
+FAILS = {"restart_mongodb": {"nodes": ["gone"]}}
+"""The topology that commands are checked against has it, the one that they run on doesn't."""
+
+WORKS: dict[str, Any] = {"restart_mongodb": {}}
+
+
+def at(second: int, raw: Any) -> tuple[int, HookCommand]:
+    return second, HookCommand(f"during_test.{second}", raw, parse(raw, Scope(ids=frozenset({"gone"}))))
+
+
+@pytest.fixture
+async def bed(tmp_path: Path) -> AsyncIterator[Bed]:
+    bed = Bed(tmp_path)
+    async with Deployment(
+        MongodbSetup(), lambda _: bed.context.inventory.workload_client, state=State(tmp_path)
+    ) as none:
+        bed.context = replace(bed.context, clusters=none)
+        yield bed
+    await bed.context.inventory.close()
+    bed.context.timeline.close()
+
+
+async def test_a_restart_of_during_test_that_fails_makes_the_test_invalid_whatever_cmd_ends_with(bed: Bed) -> None:
+    def over(number: int) -> str:
+        """Give a cmd that waits until so many commands of during_test are over."""
+        count = "grep -c during_test_command_end ../reports/timeline.jsonl"
+        return f"until [ $({count}) -ge {number} ]; do sleep 0.01; done"
+
+    outcome = await bed.run(
+        plan("good", cmd=over(1), during_test=[at(0, FAILS)]),
+        plan("bad", cmd=f"{over(2)}; exit 7", during_test=[at(0, FAILS)]),
+        plan("works", cmd=over(3), during_test=[at(0, WORKS)]),
+    )
+    good, bad, works = outcome.tests
+    assert (good.status, bad.status, works.status) == ("invalid", "invalid", "passed")
+    assert good.reason.startswith("during_test (during_test.0): ")
+    assert "gone" in good.reason
+    assert (bad.exit_status, bad.notes) == (7, ("cmd: exit status 7",))
+    assert outcome.exit_status() == 1
+
+
+async def test_a_restart_that_was_not_yet_due_makes_a_test_invalid_that_had_passed_and_no_other(bed: Bed) -> None:
+    outcome = await bed.run(
+        plan("short", during_test=[at(1000, WORKS)]),
+        plan("broken", cmd="exit 7", during_test=[at(1000, WORKS)]),
+        plan("shell", during_test=[(1000, bed.said("never")[0])]),
+    )
+    short, broken, shell = outcome.tests
+    assert short.status == "invalid"
+    assert (
+        short.reason == "during_test (during_test.1000): cmd had ended when it was due, at 1000 s, and it was not run"
+    )
+    assert (broken.status, broken.reason) == ("failed (workload)", "cmd: exit status 7")
+    assert list(broken.notes) == [short.reason]
+    assert (shell.status, shell.reason) == ("passed", "")
+    assert "was not run" in shell.notes[0]
+
+
+async def test_a_restart_that_was_due_while_dsi_was_away_makes_the_test_invalid(bed: Bed) -> None:
+    findings = Findings()
+
+    async def cmd() -> Result:
+        return await bed.context.inventory.workload_client.run("true")
+
+    await run_during_test(cmd(), [at(3, WORKS)], bed.context, findings, since_s=5.5)
+    reason = "during_test (during_test.3): was due at 3 s, without dsi, and was not run"
+    assert findings.verdict() == ("invalid", reason, ())
+
+
+async def test_an_interrupt_is_no_fault_of_what_was_still_to_come(bed: Bed) -> None:
+    one = plan("one", cmd="touch begun; sleep 1000", during_test=[at(1000, WORKS)])
+    task = asyncio.create_task(bed.run(one, plan("two"), post_task=bed.said("end")))
+    await wait_for(bed.client / "begun")
+    task.cancel()
+    outcome = await task
+    first, second = outcome.tests
+    assert (first.status, first.reason) == ("cancelled", "interrupted by the user before cmd had ended")
+    assert (second.status, second.reason) == ("not run", "the task was interrupted before")
+
+
+async def test_the_test_end_of_the_timeline_has_status_reason_and_notes(bed: Bed) -> None:
+    await bed.run(plan("one", cmd="exit 7", post_test=bed.hook({"on_workload_client": "exit 8"})))
+    (end,) = [event for event in bed.events() if event["event"] == "test_end"]
+    assert (end["status"], end["reason"], end["exit_status"]) == ("failed (workload)", "cmd: exit status 7", 7)
+    assert "exit status 8" in end["notes"][0]
