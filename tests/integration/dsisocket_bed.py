@@ -120,6 +120,8 @@ class Socket:
         self.token = token
         self.execute = FakeExecute()
         self.timeline = KeptTimeline()
+        self.failed: list[tuple[Any, str]] = []
+        """What was asked for and not done, with the status it was answered with."""
         # A loopback address of our own, so that no other test can have the port.
         address = f"127.{random.randint(16, 254)}.{random.randint(0, 255)}.{random.randint(1, 254)}"
         self.settings = Dsisocket(enabled=True, bind_addr=address, **settings)
@@ -127,7 +129,15 @@ class Socket:
 
     def open(self) -> AbstractAsyncContextManager[str]:
         journal = Journal(self.journal) if self.journal else None
-        return open_dsisocket(self.host, self.settings, self.execute, self.timeline, journal=journal, token=self.token)
+        return open_dsisocket(
+            self.host,
+            self.settings,
+            self.execute,
+            self.timeline,
+            journal=journal,
+            token=self.token,
+            on_failure=lambda value, outcome: self.failed.append((value, outcome.code.name)),
+        )
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection(self.settings.bind_addr, self.settings.port, limit=1 << 18)

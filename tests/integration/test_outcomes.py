@@ -1,6 +1,8 @@
 """Each way in which a test can end, made for real: real shells, and a restart that really fails (of no cluster)."""
 
 import asyncio
+import json
+import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +12,12 @@ import pytest
 from tests.integration.test_runner import Bed, plan, wait_for
 
 from dsi.commands import Scope, parse
-from dsi.config.models import MongodbSetup
+from dsi.config.models import Dsisocket, MongodbSetup
 from dsi.model import Result
 from dsi.runner import HookCommand
 from dsi.runner.during_test import run_during_test
 from dsi.runner.findings import Findings
+from dsi.stages.dsisocket import SocketOfATest
 from dsi.state import State
 from dsi.systems.mongodb import Deployment
 
@@ -87,6 +90,45 @@ async def test_a_restart_that_was_due_while_dsi_was_away_makes_the_test_invalid(
     assert findings.verdict() == ("invalid", reason, ())
 
 
+def socket_of(bed: Bed) -> SocketOfATest:
+    address = f"127.{random.randint(16, 254)}.{random.randint(0, 255)}.{random.randint(1, 254)}"
+    deployment = bed.context.clusters
+    assert isinstance(deployment, Deployment)
+    return SocketOfATest(
+        settings=Dsisocket(enabled=True, bind_addr=address),
+        scope=Scope(ids=frozenset({"gone"})),
+        state=State(bed.folder),
+        deployment=deployment,
+    )
+
+
+async def test_a_restart_over_the_dsisocket_that_fails_makes_the_test_invalid_and_a_shell_command_does_not(
+    bed: Bed,
+) -> None:
+    def asks(*lines: Any) -> str:
+        """Give a cmd that asks, reads each reply, and cares for none."""
+        asked = " ".join(f"'{json.dumps(line)}'" for line in lines)
+        return f'exec 3<>/dev/tcp/${{DSI_SOCKET/://}}; for line in {asked}; do echo "$line" >&3; read -r <&3; done'
+
+    socket = socket_of(bed)
+    shell = {"on_workload_client": "exit 9"}
+    outcome = await bed.run(
+        plan("fails", cmd=asks(FAILS, FAILS, WORKS)),
+        plan("blames", cmd=f"{asks(FAILS)}; exit 7"),
+        plan("refused", cmd=asks({"restart_mongodb": {"nodes": ["typo"]}}, shell)),
+        plan("works", cmd=asks(WORKS, shell, {"nothing": 1})),
+        companions=[socket.companion],
+        checks=[socket.check],
+    )
+    fails, blames, refused, works = outcome.tests
+    assert [test.status for test in outcome.tests] == ["invalid", "invalid", "invalid", "passed"]
+    assert fails.reason.startswith('{"restart_mongodb": {"nodes": ["gone"]}}, asked for over the dsisocket: ')
+    assert fails.reason.endswith("(2 times)")
+    assert (blames.exit_status, blames.notes) == (7, ("cmd: exit status 7",))
+    assert '"typo"' in refused.reason
+    assert list(works.notes) == []
+
+
 async def test_an_interrupt_is_no_fault_of_what_was_still_to_come(bed: Bed) -> None:
     one = plan("one", cmd="touch begun; sleep 1000", during_test=[at(1000, WORKS)])
     task = asyncio.create_task(bed.run(one, plan("two"), post_task=bed.said("end")))
@@ -96,6 +138,26 @@ async def test_an_interrupt_is_no_fault_of_what_was_still_to_come(bed: Bed) -> N
     first, second = outcome.tests
     assert (first.status, first.reason) == ("cancelled", "interrupted by the user before cmd had ended")
     assert (second.status, second.reason) == ("not run", "the task was interrupted before")
+
+
+async def test_a_restart_that_fails_since_the_test_was_interrupted_is_a_note(bed: Bed) -> None:
+    shell = parse({"on_workload_client": "touch begun; until [ -e go-on ]; do sleep 0.01; done; exit 3"}, Scope())
+    stands_for_a_restart = HookCommand("during_test.0", WORKS, shell)
+    findings = Findings()
+
+    async def cmd() -> Result:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    task = asyncio.create_task(run_during_test(cmd(), [(0, stands_for_a_restart)], bed.context, findings))
+    await wait_for(bed.client / "begun")
+    task.cancel()
+    await asyncio.sleep(0)  # cmd is cancelled now
+    (bed.client / "go-on").touch()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert findings.status == "cancelled"
+    assert "exit status 3" in findings.verdict()[2][0]
 
 
 async def test_the_test_end_of_the_timeline_has_status_reason_and_notes(bed: Bed) -> None:

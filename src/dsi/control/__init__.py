@@ -5,7 +5,7 @@ from dsi.control.hearing import Hearing
 from dsi.control.journal import Journal
 from dsi.control.running import Execute, Run
 from dsi.control.server import DsisocketServer, client_address, open_dsisocket
-from dsi.control.work import GRACE_S
+from dsi.control.work import GRACE_S, OnFailure
 
 PROTOCOL_LEVEL = 2
 """The highest level of the protocol that is spoken here."""
@@ -18,6 +18,7 @@ __all__ = [
     "Execute",
     "Hearing",
     "Journal",
+    "OnFailure",
     "Run",
     "client_address",
     "open_dsisocket",

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from typing import Any
 
 from dsi import wire
 from dsi.control.running import Running
@@ -15,17 +16,22 @@ MAX_BYTES = 65_536
 
 
 class Asked:
-    """One line of a client that has no reply yet. `outcome` is set where nothing is to be run for it."""
+    """One line of a client that has no reply yet.
+
+    `value` is the JSON that it is (None: it is none). `outcome` is set where nothing is to be run for it.
+    """
 
     def __init__(
         self,
         *,
         text: str = "",
+        value: Any = None,
         id_: wire.Id | None = None,
         envelope: Envelope | None = None,
         outcome: Outcome | None = None,
     ) -> None:
         self.text = text
+        self.value = value
         self.id = id_
         self.envelope = envelope
         self.outcome = outcome

@@ -16,7 +16,7 @@ from dsi.control.outbox import FLUSH_S, GONE
 from dsi.control.registry import Registry
 from dsi.control.running import Execute
 from dsi.control.session import READ_BYTES, Session
-from dsi.control.work import Work
+from dsi.control.work import OnFailure, Work, unheard
 from dsi.errors import PortTaken
 from dsi.hosts.base import Host, Listener, Reader, Writer
 from dsi.timeline import Timeline
@@ -58,11 +58,12 @@ class DsisocketServer:
         journal: Journal | None = None,
         describe: Describe = _nothing,
         token: str | None = None,
+        on_failure: OnFailure = unheard,
     ) -> None:
         self._settings = settings
         self._token = token
         self._journal = journal or Journal()
-        self._work = Work(execute, timeline, self._journal)
+        self._work = Work(execute, timeline, self._journal, on_failure)
         self._registry = Registry()
         self._controls = Controls(self._registry, timeline, describe)
         self._clients = itertools.count(1)
@@ -181,6 +182,7 @@ async def open_dsisocket(
     journal: Journal | None = None,
     describe: Describe = _nothing,
     token: str | None = None,
+    on_failure: OnFailure = unheard,
 ) -> AsyncIterator[str]:
     """Listen on the workload client while the block runs; gives the address that clients connect to.
 
@@ -190,7 +192,9 @@ async def open_dsisocket(
         PortTaken: the message has host, port and what to change.
         HostUnreachable, ConnectionLost
     """
-    server = DsisocketServer(execute, timeline, settings, journal=journal, describe=describe, token=token)
+    server = DsisocketServer(
+        execute, timeline, settings, journal=journal, describe=describe, token=token, on_failure=on_failure
+    )
     _make_room_for(settings.max_connections)
     try:
         listener = await _listen(host, settings, server)

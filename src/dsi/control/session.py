@@ -137,14 +137,22 @@ class Session:
             wire.insist_on_unicode(request.value, request.text)
         except InvalidCommand as problem:
             outcome = outcome or self._gate.refusal or refusal(problem)
-        return Asked(text=request.text, id_=id_, envelope=envelope, outcome=outcome)
+        return Asked(text=request.text, value=request.value, id_=id_, envelope=envelope, outcome=outcome)
 
     # --- answering ----------------------------------------------------------------------------------------------
 
     async def _answer_in_order(self) -> None:
         while (asked := await self._inbox.get()) is not None:
             await asyncio.sleep(0)
-            await self._reply(asked, asked.outcome or await self._outcome(asked))
+            outcome = asked.outcome or await self._outcome(asked)
+            self._tell(asked, outcome)
+            await self._reply(asked, outcome)
+
+    def _tell(self, asked: Asked, outcome: Outcome) -> None:
+        """Tell of what was asked for and not done; but what its client has withdrawn isn't asked for any more."""
+        is_withdrawn = outcome.code is Code.CANCELLED and not self._ending.is_set()
+        if outcome.code not in (Code.OK, Code.UNAUTHORIZED) and not is_withdrawn:
+            self._work.on_failure(asked.value, outcome)
 
     async def _outcome(self, asked: Asked) -> Outcome:
         try:

@@ -1,6 +1,8 @@
 """All commands under way, whichever clients have asked for them."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 from dsi.control.inbox import Asked
 from dsi.control.journal import Journal
@@ -17,10 +19,22 @@ _NOT_STARTED = Outcome(code=Code.EXECUTION_ERROR, message="The test has ended: t
 _ENDED = "The test ended while the command ran: it was ended, and may have taken effect in part"
 
 
+OnFailure = Callable[[Any, Outcome], None]
+"""Hears of each command (a JSON value) that a client asked for and that wasn't done, or not to its end.
+
+Not of what the client itself has cancelled, nor of a client that may not speak.
+"""
+
+
+def unheard(_value: Any, _outcome: Outcome) -> None:
+    """Let it pass."""
+
+
 class Work:
     """Starts commands, and knows those that run."""
 
-    def __init__(self, execute: Execute, timeline: Timeline, journal: Journal) -> None:
+    def __init__(self, execute: Execute, timeline: Timeline, journal: Journal, on_failure: OnFailure = unheard) -> None:
+        self.on_failure = on_failure
         self._execute = execute
         self._timeline = timeline
         self._retries = Retries(journal)

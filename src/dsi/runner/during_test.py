@@ -45,6 +45,9 @@ async def run_during_test(
     beside = asyncio.create_task(plan.run(begun))
     try:
         return await cmd
+    except asyncio.CancelledError:
+        findings.cancel(None)  # first: what fails beside it from now on can come from that
+        raise
     finally:
         await plan.end(beside)
 

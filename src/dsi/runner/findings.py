@@ -31,6 +31,12 @@ class Findings:
         """
         self._not_tried.append(reason)
 
+    def cancel(self, exit_status: int | None) -> None:
+        """Take note that the test was interrupted, once. `exit_status` is that of `cmd`; None: it had not ended."""
+        when = "before cmd had ended" if exit_status is None else f"after cmd (exit status {exit_status})"
+        if not self.is_cancelled:
+            self.add("cancelled", f"interrupted by the user {when}")
+
     def note(self, text: str) -> None:
         """Take note of what is worth saying, and fails nothing."""
         self._notes.append(text)

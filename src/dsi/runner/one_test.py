@@ -2,10 +2,9 @@
 
 import asyncio
 import secrets
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Any
 
 import structlog
 
@@ -94,21 +93,7 @@ class OneTest:
             self._findings.add(status_of(problem, "infrastructure error"), str(problem))
         except asyncio.CancelledError:
             self._interrupt.note()
-            self._cancel()
-
-    def _cancel(self) -> None:
-        """Take note that the test was interrupted, once."""
-        when = "before cmd had ended" if self._exit_status is None else f"after cmd (exit status {self._exit_status})"
-        if not self._findings.is_cancelled:
-            self._findings.add("cancelled", f"interrupted by the user {when}")
-
-    async def _or_cancel(self, cmd: Coroutine[Any, Any, Result]) -> Result:
-        """Run `cmd`. Its being interrupted is noted before what that does to the commands beside it."""
-        try:
-            return await cmd
-        except asyncio.CancelledError:
-            self._cancel()
-            raise
+            self._findings.cancel(self._exit_status)
 
     # --- before -----------------------------------------------------------------------------------------------------
 
@@ -200,7 +185,7 @@ class OneTest:
         )
         known = {name: text for name, text in environment.items() if name not in self._surroundings.for_cmd_alone}
         result = await run_during_test(
-            self._or_cancel(cmd),
+            cmd,
             self._plan.during_test,
             context.with_environment(known),
             self._findings,
@@ -230,7 +215,7 @@ class OneTest:
                 await self._run_checks()
         except asyncio.CancelledError:
             self._interrupt.note()
-            self._cancel()
+            self._findings.cancel(self._exit_status)
         for failure in await run_hook_to_its_end(
             "post_test", self._plan.post_test, self._context, self._progress, self._interrupt
         ):
@@ -243,7 +228,7 @@ class OneTest:
             except asyncio.CancelledError:
                 self._interrupt.note()
         if self._interrupt.happened:
-            self._cancel()
+            self._findings.cancel(self._exit_status)
 
     async def _fetch_output_files(self) -> None:
         host = self._context.inventory.workload_client

@@ -4,16 +4,17 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from dsi.clock import SYSTEM
 from dsi.commands import Allowed, Context, Scope, known_words, parse
 from dsi.config.models import AUTO_TOKEN, Dsisocket, Test
 from dsi.control import PROTOCOL_LEVEL, Journal, Run, client_address, open_dsisocket
-from dsi.errors import PortTaken
+from dsi.errors import PortTaken, raise_together
 from dsi.hosts.base import Host, Reader, Writer
 from dsi.masking import hide
+from dsi.stages.asked_in_vain import AskedInVain
 from dsi.state import State
 from dsi.systems.mongodb import Deployment, present_roles
 
@@ -39,7 +40,7 @@ async def _turned_away(_reader: Reader, writer: Writer) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class SocketOfATest:
-    """Opens the dsisocket as long as `cmd` runs (`companion`).
+    """Opens the dsisocket as long as `cmd` runs (`companion`), and tells of restarts that failed (`check`).
 
     `taken_over`: the test that a dsi which was killed has begun. Its clients know that one's token, and its retry_ids.
     """
@@ -49,6 +50,7 @@ class SocketOfATest:
     state: State
     deployment: Deployment
     taken_over: str | None = None
+    in_vain: AskedInVain = field(default_factory=AskedInVain)
 
     @asynccontextmanager
     async def companion(self, context: Context, test: Test) -> AsyncIterator[Mapping[str, str]]:
@@ -91,12 +93,21 @@ class SocketOfATest:
             journal=self._journal(again=again),
             describe=describe,
             token=token,
+            on_failure=self.in_vain.add,
         ):
             self.state.write(_STATE, {"address": environment["DSI_SOCKET"], "token": token})
             try:
                 yield environment if token is None else {**environment, TOKEN: token}
             finally:
                 self.state.forget(_STATE)
+
+    async def check(self, _context: Context, _test: Test) -> None:
+        """See whether all restarts and faults that the test's clients asked for took effect.
+
+        Raises:
+            NoEffect: one didn't. SeveralFailed: several.
+        """
+        raise_together(self.in_vain.take())
 
     def _token(self, *, again: bool) -> str | None:
         token = self.settings.token

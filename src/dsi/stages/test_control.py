@@ -66,6 +66,7 @@ async def _run_task(session: Session, tree: Tree, reports: Path, taken_over: Run
     perf_files = _perf_files(session, tree, reports, resumed=taken_over is not None)
     results = ResultsOfATest(perf_files, settings.output_file, taken_over)
     companions: list[Companion] = [results.companion, nodes.companion]
+    checks: list[Check] = [nodes.check]
     if settings.dsisocket.enabled:
         socket = SocketOfATest(
             settings=settings.dsisocket,
@@ -75,7 +76,8 @@ async def _run_task(session: Session, tree: Tree, reports: Path, taken_over: Run
             taken_over=taken_over.test if taken_over else None,
         )
         companions += [socket.companion, client_files]
-    checks = [nodes.check, _validate(deployment, config.validated(tree), session.progress)]
+        checks.append(socket.check)
+    checks.append(_validate(deployment, config.validated(tree), session.progress))
     runner = TaskRunner(
         plan_of(tree),
         context,
