@@ -32,11 +32,18 @@ def test_on_a_local_host_cmd_ends_with_dsi_and_the_task_begins_again(tmp_path: P
     work = killed_in_cmd(tmp_path, LOCAL, "[ -e ../../../../again ] || exec sleep 12345")
     try:
         wait_until(lambda: not sleeps(work), "cmd has ended with dsi")
+        out, junit = work.read("test_control.out.yml"), work.read("reports/junit.xml")
+        for text in (out, junit):
+            assert "infrastructure error" in text
+            assert "dsi was killed while it ran" in text
+        assert "exit_status: 3" in out
         refused = work.dsi("test-control", "--attach", exit_status=3).stderr
         assert "test hold: its cmd can't be taken over" in refused
         assert "a workload client that is reached over SSH" in refused
         (tmp_path / "again").touch()
-        assert "dsi was killed in test hold" in work.dsi("test-control").stderr
+        said = " ".join(work.dsi("test-control").stderr.split())
+        assert "dsi was killed before the task had ended, in test hold; what it had measured is in reports-" in said
+        assert "exit_status: 0" in work.read("test_control.out.yml")
         assert "there is nothing to take over" in work.dsi("test-control", "--attach", exit_status=3).stderr
     finally:
         work.dsi("teardown")

@@ -13,8 +13,9 @@ from tests.integration.test_runner import Bed, plan, wait_for
 
 from dsi.commands import Scope, parse
 from dsi.config.models import Dsisocket, MongodbSetup
+from dsi.errors import ReportError
 from dsi.model import Result
-from dsi.runner import HookCommand
+from dsi.runner import HookCommand, TaskOutcome
 from dsi.runner.during_test import run_during_test
 from dsi.runner.findings import Findings
 from dsi.stages.dsisocket import SocketOfATest
@@ -158,6 +159,49 @@ async def test_a_restart_that_fails_since_the_test_was_interrupted_is_a_note(bed
         await task
     assert findings.status == "cancelled"
     assert "exit status 3" in findings.verdict()[2][0]
+
+
+class Record:
+    """What was kept, as it would be found if dsi were killed then."""
+
+    def __init__(self) -> None:
+        self.all: list[tuple[list[str], int]] = []
+
+    def __call__(self, outcome: TaskOutcome) -> None:
+        self.all.append(([f"{test.id} {test.status}" for test in outcome.tests], outcome.exit_status()))
+
+
+async def test_before_and_after_each_test_what_is_true_if_dsi_is_killed_now_is_kept(bed: Bed) -> None:
+    record = Record()
+    await bed.run(plan("one"), plan("two", cmd="exit 7"), record=record)
+    error = 3
+    assert record.all == [
+        (["one not run", "two not run"], error),
+        (["one infrastructure error", "two not run"], error),
+        (["one passed", "two not run"], error),
+        (["one passed", "two infrastructure error"], error),
+        (["one passed", "two failed (workload)"], error),
+    ]
+
+
+async def test_what_a_second_interrupt_has_cut_is_kept_as_cancelled(bed: Bed) -> None:
+    record = Record()
+    post = bed.hook({"on_workload_client": "touch post; sleep 1000"})
+    tests = plan("one"), plan("two", cmd="touch begun; sleep 1000", post_test=post), plan("three")
+    task = asyncio.create_task(bed.run(*tests, record=record))
+    for name in ("begun", "post"):
+        await wait_for(bed.client / name)
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert record.all[-1] == (["one passed", "two cancelled", "three not run"], 130)
+
+
+async def test_an_outcome_that_cannot_be_kept_stops_nothing(bed: Bed) -> None:
+    def full(_outcome: TaskOutcome) -> None:
+        raise ReportError("the disk is full")
+
+    assert (await bed.run(plan("one"), record=full)).exit_status() == 0
 
 
 async def test_the_test_end_of_the_timeline_has_status_reason_and_notes(bed: Bed) -> None:

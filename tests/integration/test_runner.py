@@ -54,7 +54,7 @@ class Bed:
         return path.read_text().split() if path.exists() else []
 
     async def run(self, *tests: TestPlan, **more: Any) -> TaskOutcome:
-        surroundings = {key: more.pop(key) for key in ("companions", "checks", "afterwards") if key in more}
+        surroundings = {key: more.pop(key) for key in ("companions", "checks", "afterwards", "record") if key in more}
         plan = TaskPlan(tests=tests, **more)
         return await TaskRunner(plan, self.context, PlainProgress(), Surroundings(**surroundings)).run()
 

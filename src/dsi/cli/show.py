@@ -33,7 +33,8 @@ class Ending:
 
 
 def _why(test: TestOutcome) -> str:
-    return "; ".join(_without_logs(part) for part in (test.reason, *test.notes) if part)
+    notes = [f"also: {note}" if test.reason else note for note in test.notes]
+    return "\n".join(_without_logs(part) for part in (test.reason, *notes) if part)
 
 
 def _without_logs(text: str) -> str:

@@ -5,9 +5,10 @@ from dsi.runner.outcome import Status, TaskOutcome, TestOutcome
 from dsi.runner.plan import Hook, HookCommand, TaskPlan, TestPlan
 from dsi.runner.running import MARK, Keeper, RunningTest
 from dsi.runner.surroundings import Afterwards, Check, Companion, Surroundings
-from dsi.runner.task import TaskRunner
+from dsi.runner.task import KILLED, TaskRunner
 
 __all__ = [
+    "KILLED",
     "MARK",
     "Afterwards",
     "Check",

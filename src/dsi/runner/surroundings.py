@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from dsi.commands import Context
 from dsi.config.models import Test
-from dsi.runner.outcome import Status
+from dsi.runner.outcome import Status, TaskOutcome
 from dsi.runner.running import Forgetful, Keeper
 
 Companion = Callable[[Context, Test], AbstractAsyncContextManager[Mapping[str, str]]]
@@ -22,6 +22,16 @@ Afterwards = Callable[[Context, Test, Status], Awaitable[None]]
 Raises a DsiError where the test failed (workload): its output has no result, say. A HostError (but for a TransferError)
 or a ReportError is an infrastructure error: no further test runs."""
 
+Record = Callable[[TaskOutcome], None]
+"""Keeps the outcome of a task where it outlives dsi: told again and again of what it would be if dsi were killed now.
+
+Raises ReportError where it can't be kept.
+"""
+
+
+def _unrecorded(_outcome: TaskOutcome) -> None:
+    """Let it pass."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
@@ -36,3 +46,4 @@ class Surroundings:
     afterwards: Sequence[Afterwards] = ()
     for_cmd_alone: Sequence[str] = ()
     keeper: Keeper = field(default_factory=Forgetful)
+    record: Record = _unrecorded

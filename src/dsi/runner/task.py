@@ -5,21 +5,26 @@ What breaks around it (a pre_test, a lost host) is an *infrastructure error*: no
 """
 
 import asyncio
+from dataclasses import replace
+from typing import Final
 
 import structlog
 
 from dsi.commands import Context
-from dsi.errors import DsiError
+from dsi.errors import DsiError, ReportError
 from dsi.report.progress import Progress
 from dsi.runner.hooks import run_hook, run_hook_to_its_end
 from dsi.runner.interrupt import Interrupt
 from dsi.runner.one_test import OneTest
-from dsi.runner.outcome import TaskOutcome, TestOutcome
+from dsi.runner.outcome import Status, TaskOutcome, TestOutcome
 from dsi.runner.plan import TaskPlan
 from dsi.runner.running import RunningTest
 from dsi.runner.surroundings import Surroundings
 
 log = structlog.get_logger()
+
+KILLED: Final = "dsi was killed before the task had ended,"
+"""How the error of a task begins that nobody has ended."""
 
 
 class TaskRunner:
@@ -40,6 +45,7 @@ class TaskRunner:
         self._surroundings = surroundings
         self._taken_over = taken_over
         self._interrupt = Interrupt(context.timeline)
+        self._running = ""
         self._outcome = TaskOutcome(tests=list(taken_over.before) if taken_over else [])
 
     async def run(self) -> TaskOutcome:
@@ -49,13 +55,24 @@ class TaskRunner:
         second one passes through at once.
         """
         try:
+            return await self._run()
+        except asyncio.CancelledError:
+            self._outcome.interrupted = True
+            self._record("cancelled", "stopped at once by a second interrupt", "")
+            raise
+
+    async def _run(self) -> TaskOutcome:
+        self._record_if_killed()
+        try:
             await self._run_tests()
         except DsiError as problem:
             self._outcome.error = str(problem)
             log.error("the task is stopped", error=str(problem))
         except asyncio.CancelledError:
             self._interrupt.note()
-        self._list_the_rest()
+        self._outcome.tests += self._rest(
+            "the task was interrupted before" if self._interrupt.happened else "an error stopped the task before"
+        )
         failures = await run_hook_to_its_end(
             "post_task", self._plan.post_task, self._context.into("post_task"), self._progress, self._interrupt
         )
@@ -85,13 +102,31 @@ class TaskRunner:
             before=tuple(self._outcome.tests),
             taken=taken,
         )
+        self._running = test_id
+        self._record_if_killed()
         outcome = await test.run()
+        self._running = ""
         self._outcome.tests.append(outcome)
         if outcome.status == "infrastructure error":
             self._outcome.error = f"{test_id}: {outcome.reason}"
+        self._record_if_killed()
 
-    def _list_the_rest(self) -> None:
-        why = "the task was interrupted before" if self._interrupt.happened else "an error stopped the task before"
-        begun = {test.id for test in self._outcome.tests}
-        rest = [plan.test.id for plan in self._plan.tests if plan.test.id not in begun]
-        self._outcome.tests += [TestOutcome(id=test_id, status="not run", reason=why) for test_id in rest]
+    def _rest(self, why: str) -> list[TestOutcome]:
+        begun = {test.id for test in self._outcome.tests} | {self._running}
+        ids = [plan.test.id for plan in self._plan.tests]
+        return [TestOutcome(id=test_id, status="not run", reason=why) for test_id in ids if test_id not in begun]
+
+    def _record_if_killed(self) -> None:
+        """Have kept what is true if dsi is killed from now on: nobody is there then to write it."""
+        doing = f"in test {self._running}" if self._running else "outside of its tests"
+        self._record("infrastructure error", "dsi was killed while it ran", f"{KILLED} {doing}")
+
+    def _record(self, status: Status, why: str, error: str) -> None:
+        """Have kept what is known by now; the running test ends as this."""
+        running = [TestOutcome(id=self._running, status=status, reason=why)] if self._running else []
+        rest = self._rest("the task had ended before")
+        now = replace(self._outcome, tests=[*self._outcome.tests, *running, *rest], error=self._outcome.error or error)
+        try:
+            self._surroundings.record(now)
+        except ReportError as problem:
+            log.error("the outcome until now can't be kept", error=str(problem))

@@ -95,14 +95,13 @@ async def insist_on_none(state: State) -> None:
     left = left_running(state)
     if left is None:
         return
-    running, reports = left
+    running, _ = left
     if running.handle is not None and not running.is_over:
         raise StateError(
             f"dsi was killed while test {running.test} ran, and its cmd goes on without it: "
             "`dsi test-control --attach` takes it over; `dsi teardown` ends it"
         )
     await end_processes_with(MARK, running.mark)  # a workload client that is this machine itself ends nothing
-    log.warning(f"dsi was killed in test {running.test}; what it had measured is in {reports / running.test}")
     state.forget(_STATE)
 
 

@@ -1,7 +1,6 @@
 """Stage test_control: the tests of a task."""
 
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -24,11 +23,10 @@ from dsi.stages.results import ResultsOfATest
 from dsi.stages.running_test import RunningTestKept, insist_on_none, what_to_take_over
 from dsi.stages.scope import scope_of
 from dsi.stages.session import Session
+from dsi.stages.task_results import STAGE, TaskResults, killed_before
 from dsi.systems.mongodb import Deployment
 
 log = structlog.get_logger()
-
-STAGE = "test_control"
 
 
 async def test_control(session: Session) -> TaskOutcome:
@@ -39,6 +37,8 @@ async def test_control(session: Session) -> TaskOutcome:
     """
     tree = session.begin(STAGE)
     await insist_on_none(session.state)
+    if killed := killed_before(tree):
+        log.warning(killed)
     reports = session.start_reports()
     await _insist_on_nodes(await session.deployment(tree))
     return await _run_task(session, tree, reports)
@@ -78,6 +78,7 @@ async def _run_task(session: Session, tree: Tree, reports: Path, taken_over: Run
         companions += [socket.companion, client_files]
         checks.append(socket.check)
     checks.append(_validate(deployment, config.validated(tree), session.progress))
+    task_results = TaskResults(tree, reports, settings.task_name)
     runner = TaskRunner(
         plan_of(tree),
         context,
@@ -88,6 +89,7 @@ async def _run_task(session: Session, tree: Tree, reports: Path, taken_over: Run
             afterwards=[results.read],
             for_cmd_alone=[TOKEN, *FOR_CMD],
             keeper=RunningTestKept(session.state, reports),
+            record=task_results.write,
         ),
         taken_over=taken_over,
     )
@@ -96,7 +98,7 @@ async def _run_task(session: Session, tree: Tree, reports: Path, taken_over: Run
     await note_clock_offsets(context.inventory, session.timeline)
     session.timeline.add("task_end", error=outcome.error, interrupted=outcome.interrupted, notes=outcome.notes)
     try:
-        tree.write_out(STAGE, out_of(outcome))
+        task_results.write(outcome)
         copy_configuration(session.work_directory, reports)
     except ReportError as problem:  # how the tests ended is still to be shown
         outcome.error = outcome.error or str(problem)
@@ -127,20 +129,6 @@ def plan_of(tree: Tree) -> TaskPlan:
         no_output_s=settings.timeouts.no_output_ms / 1000,
         delay_s=settings.test_delay_seconds,
     )
-
-
-def out_of(outcome: TaskOutcome) -> dict[str, Any]:
-    """Give what goes into `test_control.out.yml`: a `status` of 0 is a test that passed, as the original has it."""
-    tests = {
-        test.id: {
-            "status": 0 if test.status == "passed" else test.exit_status or 1,
-            "message": test.reason or test.status,
-            "outcome": test.status,
-            **({"notes": list(test.notes)} if test.notes else {}),
-        }
-        for test in outcome.tests
-    }
-    return {"exit_codes": tests, "error": outcome.error or None, "exit_status": outcome.exit_status()}
 
 
 def _perf_files(session: Session, tree: Tree, reports: Path, *, resumed: bool) -> PerfFiles:

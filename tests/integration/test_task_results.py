@@ -1,0 +1,51 @@
+"""`test_control.out.yml`, `reports/junit.xml` and the table at the end of a real `dsi run` without servers."""
+
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from tests.integration.work_directory import WorkDirectory, hosts
+
+TASK = """
+task_name: words
+timeouts: {no_output_ms: 500}
+run:
+  - {id: good, type: shell, cmd: "echo fine"}
+  - {id: bad, type: shell, cmd: "printf '\\033[31mred\\001\\n'; yes 0123456789 | head -n 5000; exit 4"}
+  - {id: hung, type: shell, cmd: sleep 1000}
+"""
+
+
+def cases(work: WorkDirectory) -> dict[str, ET.Element]:
+    suite = ET.fromstring(work.read("reports/junit.xml")).find("testsuite")
+    assert suite is not None
+    return {str(case.get("name")): case for case in suite.findall("testcase")}
+
+
+def test_each_test_stands_in_all_places_with_outcome_and_reason(tmp_path: Path) -> None:
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0), test_control=TASK)
+    shown = work.dsi("run", exit_status=1).stderr
+    out = work.read("test_control.out.yml")
+    for text in (shown, out):
+        for outcome in ("passed", "failed (workload)", "timed out"):
+            assert outcome in text
+        assert "cmd: exit status 4" in text
+    assert "exit_status: 1" in out
+    assert "wrote no output for 0.5 s" in " ".join(out.split())
+    good, bad, hung = cases(work).values()
+    assert [child.tag for child in good] == ["system-out"]
+    assert [(child.tag, child.get("message")) for child in bad] == [
+        ("failure", "cmd: exit status 4"),
+        ("system-out", None),
+    ]
+    assert str(bad.findtext("system-out")).startswith("… (the last 16384 of")
+    assert (hung[0].tag, hung[0].get("type")) == ("failure", "timed out")
+    work.dsi("run", "--original-exit-status")
+
+
+def test_a_task_that_breaks_outside_of_its_tests_is_an_error_for_a_ci_system_too(tmp_path: Path) -> None:
+    broken = "pre_task: [{on_workload_client: 'exit 9'}]\n"
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0), test_control=TASK + broken)
+    work.dsi("run", exit_status=3)
+    whole = cases(work).pop("(the task itself)")
+    assert "exit status 9" in str(whole[0].get("message"))
+    assert [case[0].tag for case in cases(work).values()] == ["skipped"] * 3 + ["error"]
