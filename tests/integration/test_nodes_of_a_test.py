@@ -1,11 +1,13 @@
 """`dsi run` with nodes that go down in the middle of a test, or lose data."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
 from tests.integration.test_cli import free_port, send, task
-from tests.integration.work_directory import REPLICA_SET, STANDALONE, WorkDirectory, hosts
+from tests.integration.work_directory import LIMIT_S, REPLICA_SET, STANDALONE, WorkDirectory, hosts, wait_until
 
 from dsi.systems.mongodb import embedded_mongod
 
@@ -116,3 +118,25 @@ END"""
     assert "validate found damaged collections: test.alwaysOn (" in ends["looks"]["reason"]
     assert "test.off" not in ends["looks"]["reason"]
     assert [event["test"] for event in work.events("validate_end")] == ["looks", "good"]
+
+
+def test_a_servers_host_that_is_lost_is_no_failure_of_the_workload_and_ends_the_task(tmp_path: Path) -> None:
+    hold = f"until [ -e {tmp_path}/lost ]; do sleep 0.02; done; exit 7"
+    work = WorkDirectory(
+        tmp_path,
+        infrastructure_provisioning=hosts(1),
+        mongodb_setup=STANDALONE,
+        test_control=task(hold, "true"),
+    )
+    process = work.start("run")
+    wait_until(lambda: process.poll() is not None or work.events("cmd_begin"), "cmd has begun")
+    (host,) = (host for host in json.loads(work.read(".dsi/local_hosts.json")) if host["name"] == "mongod.0")
+    os.kill(host["pid"], signal.SIGKILL)
+    (tmp_path / "lost").touch()
+    _, shown = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 3, shown
+    (end,) = work.events("test_end")
+    assert (end["status"], end["exit_status"]) == ("infrastructure error", 7)
+    assert end["reason"].startswith("mongod.0: whether its nodes run is not known")
+    assert "cmd: exit status 7" in end["notes"]
+    assert "outcome: not run" in work.read("test_control.out.yml")

@@ -19,6 +19,7 @@ from dsi.stages.clock_offsets import note_clock_offsets
 from dsi.stages.dsisocket import TOKEN, SocketOfATest
 from dsi.stages.hooks import hook, timed_hook
 from dsi.stages.node_watch import NodesOfATest
+from dsi.stages.restarts_before import check_of_restarts_before
 from dsi.stages.results import ResultsOfATest
 from dsi.stages.running_test import RunningTestKept, insist_on_none, what_to_take_over
 from dsi.stages.scope import scope_of
@@ -77,6 +78,8 @@ async def _run_task(session: Session, tree: Tree, reports: Path, taken_over: Run
         )
         companions += [socket.companion, client_files]
         checks.append(socket.check)
+    if taken_over is not None:
+        checks.append(check_of_restarts_before(reports / "timeline.jsonl", taken_over.test))
     checks.append(_validate(deployment, config.validated(tree), session.progress))
     task_results = TaskResults(tree, reports, settings.task_name)
     runner = TaskRunner(

@@ -36,7 +36,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     "test": EventKind(
         "a test with all that belongs to it; `number` of `total`, from 1",
         ["test", "number", "total"],
-        ends_with=["status", "reason", "exit_status"],
+        ends_with=["status", "reason", "notes", "exit_status"],
     ),
     "cmd_begin": EventKind("the test's `cmd` begins", ["test"]),
     "cmd_taken_over": EventKind(
