@@ -14,7 +14,9 @@ from dsi.systems.mongodb import embedded_mongod
 pytestmark = pytest.mark.skipif(embedded_mongod() is None, reason="needs the extra `embedded`")
 
 
-def test_a_node_that_dies_fails_the_test_unless_it_was_meant_to(tmp_path: Path) -> None:
+def test_a_node_that_dies_fails_the_test_unless_it_was_meant_to_and_so_does_one_that_was_and_does_not(
+    tmp_path: Path,
+) -> None:
     kill = {"on_secondary1": {"exec": "pkill -9 mongod"}}
     noticed = f'until grep -q "node_down.*$DSI_TEST_ID" {tmp_path}/reports/timeline.jsonl; do sleep 0.02; done'
     work = WorkDirectory(
@@ -25,14 +27,16 @@ def test_a_node_that_dies_fails_the_test_unless_it_was_meant_to(tmp_path: Path) 
             f"{send(json.dumps(kill))}; {noticed}",
             f"{send(json.dumps({**kill, 'expect_down': ['rs0:secondaries']}))}; {noticed}",
             send(json.dumps({"restart_mongodb": {"nodes": ["rs0:primary"], "mode": "crash"}})),
+            send(json.dumps({"on_secondary1": "pkill -9 mongos || true", "expect_down": ["rs0:secondaries"]})),
             more="pre_task:\n  - {on_primary: 'true', expect_down: [secondary2]}\n",
             port=free_port(),
         ),
     )
     result = work.dsi("run", exit_status=1)
     ends = {event["test"]: event for event in work.events("test_end")}
-    assert [end["status"] for end in ends.values()] == ["failed (validation)", "passed", "passed"]
-    assert [end["exit_status"] for end in ends.values()] == [0, 0, 0]
+    assert [end["status"] for end in ends.values()] == ["failed (validation)", "passed", "passed", "invalid"]
+    assert [end["exit_status"] for end in ends.values()] == [0, 0, 0, 0]
+    assert "expect_down: [rs0:secondaries] took none of these nodes down" in ends["test3"]["reason"]
     downs = {event["test"]: event for event in work.events("node_down") if event["test"] != "test2"}
     assert [(down["node"], down["how"], down["expected"]) for down in downs.values()] == [
         ("secondary1", "signal 9 (SIGKILL)", False),

@@ -17,10 +17,12 @@ from dsi.systems.mongodb import preflight, selection, validation
 from dsi.systems.mongodb.assembly import Assembly, HostOf
 from dsi.systems.mongodb.beginning import Beginning
 from dsi.systems.mongodb.cluster import Cluster
+from dsi.systems.mongodb.ends import Announced
 from dsi.systems.mongodb.install import Destination, Installer, embedded_mongod
 from dsi.systems.mongodb.members import MemberState
 from dsi.systems.mongodb.meta import node_url
 from dsi.systems.mongodb.node import Node
+from dsi.systems.mongodb.process import Process
 from dsi.systems.mongodb.records import Records
 from dsi.systems.mongodb.roles import states
 from dsi.systems.mongodb.rolling import roll
@@ -80,6 +82,8 @@ class Deployment:
         self.nodes = tuple(assembly.node(plan) for plan in self.topology.nodes)
         self.clusters = tuple(assembly.clusters(self.topology.clusters, self.nodes))
         self._records = Records(state, assembly, self.nodes)
+        self.announced: list[Announced] = []
+        """What `expect_down` was told; whoever looks at it clears it."""
         preflight.refuse_shared_paths(self.nodes)
 
     async def __aenter__(self) -> Self:
@@ -129,9 +133,13 @@ class Deployment:
             InvalidCommand, ClusterError: as `restart`.
         """
         chosen = await selection.choose(names, self.topology, self.clusters)
+        meant: set[tuple[str, Process]] = set()
         for node in self.nodes:
-            if node.name in chosen:
+            if node.name in chosen and node.process is not None:
                 node.expect_end()
+                meant.add((node.name, node.process))
+        if meant:
+            self.announced.append(Announced(tuple(names), frozenset(meant)))
 
     async def validate(self, wanted: models.Validated | None = None) -> None:
         """See whether the data of these nodes (none given: of all clusters) are whole.

@@ -1,8 +1,17 @@
 """Which ends of a node's processes are meant: those that a command has announced, and those that dsi brings about."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from dsi.systems.mongodb.process import Process
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """That a command is meant to take nodes down: `names` as it was written, and which processes that meant."""
+
+    names: Sequence[str]
+    processes: frozenset[tuple[str, Process]]
 
 
 class Ends:

@@ -15,6 +15,7 @@ import structlog
 from dsi.errors import ClusterError, CommandFailed, DsiError, HostError
 from dsi.hosts.base import Host
 from dsi.model import StreamName
+from dsi.systems.mongodb.ends import Announced
 from dsi.systems.mongodb.node import Node
 from dsi.systems.mongodb.process import Files, Process, script
 from dsi.systems.mongodb.waiting import side_by_side
@@ -122,6 +123,10 @@ class NodeWatch:
             bug.result()  # they end by being cancelled alone
         await side_by_side(self._look(nodes, rounds=_LAST_ROUNDS) for nodes in self._hosts.values())
         self._forget_what_did_not_come()
+
+    def saw_none_of(self, announced: Announced) -> bool:
+        """Tell whether all that was meant to go down stayed up."""
+        return not announced.processes & self._down.keys()
 
     @property
     def failures(self) -> list[DsiError]:
