@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from tests.integration.test_runner import Bed, plan, wait_for
 
-from dsi.commands import Scope, parse
-from dsi.config.models import Dsisocket, MongodbSetup
+from dsi.commands import Context, Scope, parse
+from dsi.config.models import Dsisocket, MongodbSetup, Test
 from dsi.errors import ReportError
 from dsi.model import Result
 from dsi.runner import HookCommand, TaskOutcome
@@ -195,6 +195,17 @@ async def test_what_a_second_interrupt_has_cut_is_kept_as_cancelled(bed: Bed) ->
     with pytest.raises(asyncio.CancelledError):
         await task
     assert record.all[-1] == (["one passed", "two cancelled", "three not run"], 130)
+    assert [event["status"] for event in bed.events() if event["event"] == "test_end"] == ["passed", "cancelled"]
+
+
+async def test_a_bug_of_ours_is_no_test_that_passed(bed: Bed) -> None:
+    async def check(_context: Context, _test: Test) -> None:
+        raise KeyError("ours")
+
+    with pytest.raises(KeyError):
+        await bed.run(plan("one"), checks=[check])
+    (end,) = [event for event in bed.events() if event["event"] == "test_end"]
+    assert (end["status"], end["reason"]) == ("infrastructure error", "a bug in dsi: KeyError('ours')")
 
 
 async def test_an_outcome_that_cannot_be_kept_stops_nothing(bed: Bed) -> None:

@@ -66,10 +66,18 @@ class OneTest:
         begun_s = clock.monotonic_s() - (clock.wall_s() - start_s)
         total = len(self._task.tests)
         with self._context.timeline.span("test", test=self._test.id, number=self._number, total=total) as ending:
-            await self._run_guarded(start_s)
-            await self._finish()
-            status, reason, notes = self._findings.verdict()
-            ending.update(status=status, reason=reason, notes=list(notes), exit_status=self._exit_status)
+            try:
+                await self._run_guarded(start_s)
+                await self._finish()
+            except asyncio.CancelledError:  # the second interrupt
+                self._findings.cancel(self._exit_status)
+                raise
+            except Exception as bug:
+                self._findings.add("infrastructure error", f"a bug in dsi: {bug!r}")
+                raise
+            finally:  # a test that has an end in the timeline has a verdict there
+                status, reason, notes = self._findings.verdict()
+                ending.update(status=status, reason=reason, notes=list(notes), exit_status=self._exit_status)
         return TestOutcome(
             id=self._test.id,
             status=status,
