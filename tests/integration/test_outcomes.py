@@ -118,6 +118,7 @@ async def test_a_restart_over_the_dsisocket_that_fails_makes_the_test_invalid_an
         plan("blames", cmd=f"{asks(FAILS)}; exit 7"),
         plan("refused", cmd=asks({"restart_mongodb": {"nodes": ["typo"]}}, shell)),
         plan("works", cmd=asks(WORKS, shell, {"nothing": 1})),
+        preparations=[socket.prepare],
         companions=[socket.companion],
         checks=[socket.check],
     )

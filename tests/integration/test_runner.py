@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ class Bed:
         return path.read_text().split() if path.exists() else []
 
     async def run(self, *tests: TestPlan, **more: Any) -> TaskOutcome:
-        surroundings = {key: more.pop(key) for key in ("companions", "checks", "afterwards", "record") if key in more}
+        surroundings = {field.name: more.pop(field.name) for field in fields(Surroundings) if field.name in more}
         plan = TaskPlan(tests=tests, **more)
         return await TaskRunner(plan, self.context, PlainProgress(), Surroundings(**surroundings)).run()
 
@@ -187,19 +188,18 @@ async def test_output_files_are_fetched_and_a_missing_one_is_only_a_warning(bed:
 
 
 async def test_cmd_has_its_environment(bed: Bed) -> None:
-    @asynccontextmanager
-    async def companion(_context: Context, _test: Test) -> AsyncIterator[Mapping[str, str]]:
-        yield {"DSI_SOCKET": "127.0.0.1:1"}
+    async def preparation(_context: Context, _test: Test) -> Mapping[str, str]:
+        return {"DSI_SOCKET": "127.0.0.1:1"}
 
-    await bed.run(plan("one", cmd="echo $DSI_TEST_ID $DSI_SOCKET $PYTHONUNBUFFERED"), companions=[companion])
+    await bed.run(plan("one", cmd="echo $DSI_TEST_ID $DSI_SOCKET $PYTHONUNBUFFERED"), preparations=[preparation])
     assert bed.log("one").startswith("one 127.0.0.1:1 1\n")
 
 
 async def test_a_companion_that_cannot_begin_stops_the_task_before_cmd(bed: Bed) -> None:
     @asynccontextmanager
-    async def companion(_context: Context, _test: Test) -> AsyncIterator[Mapping[str, str]]:
+    async def companion(_context: Context, _test: Test) -> AsyncIterator[None]:
         raise DsiError("port 27007 is taken")
-        yield {}
+        yield
 
     outcome = await bed.run(plan("one"), plan("two"), companions=[companion])
     assert [test.status for test in outcome.tests] == ["infrastructure error", "not run"]

@@ -22,6 +22,9 @@ from dsi.suggest import did_you_mean
 _TARGETS: Final = (*ROLES, "md", "ms", "cs", "wc", "all_servers", "all_hosts", "localhost", "atlas")
 _RESERVED: Final = frozenset({"workload_setup", *(name for names in hooks.HOOKS.values() for name in names), *_TARGETS})
 _RESERVED_FORM: Final = re.compile(rf"on_.*|({'|'.join(_TARGETS)})\.\d+")
+MAX_BACKGROUND_TASKS: Final = 5
+"""Of the eight sessions that a connection has for commands, `cmd` takes one, and hooks and the dsisocket need some."""
+
 _CLOSE_ENOUGH: Final = 2
 """As many letters may be wrong, missing, too many, or swapped in what counts as a misspelling of a known key."""
 
@@ -32,6 +35,7 @@ def check(tree: Tree) -> list[Problem]:
         *(problem for stage in MODELS for problem in check_types(tree, stage)),
         *_hooks(tree),
         *_test_types(tree),
+        *_background_tasks(tree),
         *_ids(tree),
         *_spelling(tree),
     ]
@@ -65,6 +69,18 @@ def _test_types(tree: Tree) -> Iterator[Problem]:
         if isinstance(name, str) and not isinstance(name, Unknown) and name not in KNOWN_TYPES:
             message = f'no result parser "{name}"{did_you_mean(name, KNOWN_TYPES)}'
             yield tree.problem(path, message, allowed=_shown_types())
+
+
+def _background_tasks(tree: Tree) -> Iterator[Problem]:
+    for index in range(len(hooks.items_at(tree, "test_control.run"))):
+        path = f"test_control.run.{index}.background_tasks"
+        tasks = tree.get_lenient(path) if tree.has(path) else None
+        if isinstance(tasks, dict) and len(tasks) > MAX_BACKGROUND_TASKS:
+            message = (
+                f"there are {len(tasks)} background tasks, and at most {MAX_BACKGROUND_TASKS} can run beside cmd: each "
+                "takes one of the sessions that sshd allows on a connection; start several in one (`a & b & wait`)"
+            )
+            yield tree.problem(path, message)
 
 
 def _shown_types() -> list[str]:

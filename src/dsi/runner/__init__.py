@@ -4,7 +4,7 @@ from dsi.runner.hooks import run_hook
 from dsi.runner.outcome import Status, TaskOutcome, TestOutcome
 from dsi.runner.plan import Hook, HookCommand, TaskPlan, TestPlan
 from dsi.runner.running import MARK, Keeper, RunningTest
-from dsi.runner.surroundings import Afterwards, Check, Companion, Surroundings
+from dsi.runner.surroundings import Afterwards, Check, Companion, Preparation, Surroundings
 from dsi.runner.task import KILLED, TaskRunner
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Hook",
     "HookCommand",
     "Keeper",
+    "Preparation",
     "RunningTest",
     "Status",
     "Surroundings",

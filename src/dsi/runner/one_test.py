@@ -15,15 +15,17 @@ from dsi.masking import masked
 from dsi.model import Result
 from dsi.report.folder import inside, keep_text
 from dsi.report.progress import Progress
+from dsi.runner.background import BackgroundTasks
 from dsi.runner.during_test import run_during_test
 from dsi.runner.findings import Findings
 from dsi.runner.hooks import run_hook, run_hook_to_its_end
 from dsi.runner.interrupt import Interrupt
 from dsi.runner.outcome import TestOutcome, status_of
+from dsi.runner.output_log import OutputLog
 from dsi.runner.plan import TaskPlan
 from dsi.runner.running import MARK, RunningTest
 from dsi.runner.surroundings import Surroundings
-from dsi.runner.workload import OutputLog, run_cmd
+from dsi.runner.workload import run_cmd
 
 log = structlog.get_logger()
 
@@ -58,6 +60,7 @@ class OneTest:
         self._taken = taken
         self._findings = Findings()
         self._exit_status: int | None = None
+        self._background = BackgroundTasks(self._test.background_tasks, self._context, self._findings)
 
     async def run(self) -> TestOutcome:
         """Run it all. What goes wrong stands in the outcome."""
@@ -67,8 +70,12 @@ class OneTest:
         total = len(self._task.tests)
         with self._context.timeline.span("test", test=self._test.id, number=self._number, total=total) as ending:
             try:
-                await self._run_guarded(start_s)
-                await self._finish()
+                try:
+                    await self._run_guarded(start_s)
+                    await self._finish()
+                finally:
+                    await self._background.end()
+                    self._surroundings.keeper.forget()
             except asyncio.CancelledError:  # the second interrupt
                 self._findings.cancel(self._exit_status)
                 raise
@@ -94,7 +101,9 @@ class OneTest:
                 await self._lead_up()
             running = self._taken or self._about_to_run(start_s)
             try:
-                await self._run_workload(running)
+                environment = await self._prepare()
+                await self._begin_background(running, environment)
+                await self._run_workload(running, environment)
             finally:
                 await self._leave(running)
         except DsiError as problem:
@@ -109,7 +118,21 @@ class OneTest:
         if self._number > 1:
             await run_hook("between_tests", self._task.between_tests, self._context, self._progress)
         await run_hook("pre_test", self._plan.pre_test, self._context, self._progress)
-        if self._task.delay_s:
+
+    async def _prepare(self) -> dict[str, str]:
+        """Give the environment of `cmd` and of background tasks."""
+        environment = dict(self._context.environment)
+        for preparation in self._surroundings.preparations:
+            environment |= await preparation(self._context, self._test)
+        return environment
+
+    async def _begin_background(self, running: RunningTest, environment: Mapping[str, str]) -> None:
+        """Have the background tasks begin, or go on with them, and have them run alone for a while."""
+        again = self._taken is not None
+        if running.background and not again:
+            self._surroundings.keeper.keep(replace(running, cmd_runs=False))
+        self._background.start(running.background, {**environment, MARK: running.mark}, again=again)
+        if self._task.delay_s and not again:
             self._progress.step(f"waiting {self._task.delay_s:g} s (test_delay_seconds)")
             await self._context.clock.sleep(self._task.delay_s)
 
@@ -125,10 +148,11 @@ class OneTest:
             start_s=start_s,
             cmd_s=now_s,
             before=tuple(self._before),
+            background=self._background.new_handles(),
         )
 
     async def _leave(self, running: RunningTest) -> None:
-        """See to it that nothing of `cmd` is left on its host, and nobody takes it over."""
+        """See to it that nothing of `cmd` is left on its host."""
         orphan_s = self._context.orphan_s
         try:
             if running.handle is not None:
@@ -137,22 +161,19 @@ class OneTest:
             log.warning(
                 f"what is left of cmd could not be ended; its host ends it in {orphan_s:g} s", reason=str(problem)
             )
-        finally:
-            self._surroundings.keeper.forget()
 
-    async def _run_workload(self, running: RunningTest) -> None:
+    async def _run_workload(self, running: RunningTest, environment: Mapping[str, str]) -> None:
         with OutputLog(self._context.reports / "test_output.log", again=self._taken is not None) as output:
 
             def end(exit_status: int | None, message: str) -> None:
                 # What stands in the log from now on isn't cmd's.
-                self._surroundings.keeper.keep(replace(running, is_over=True))
+                self._surroundings.keeper.keep(replace(running, cmd_runs=False))
                 output.end(exit_status, message)
 
             try:
                 async with AsyncExitStack() as stack:
-                    environment = dict(self._context.environment)
                     for companion in self._surroundings.companions:
-                        environment |= await stack.enter_async_context(companion(self._context, self._test))
+                        await stack.enter_async_context(companion(self._context, self._test))
                     if self._taken is None:
                         await self._write_workload_config()
                     result = await self._run_cmd(environment, output, running)
@@ -218,7 +239,10 @@ class OneTest:
     async def _finish(self) -> None:
         """Fetch output files, check, run post_test and the rest: each though another failed or was interrupted."""
         try:
-            await self._fetch_output_files()
+            try:
+                await self._fetch_output_files()
+            finally:
+                await self._background.end()
             if not self._interrupt.happened and self._findings.status != "infrastructure error":
                 await self._run_checks()
         except asyncio.CancelledError:

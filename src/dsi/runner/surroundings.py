@@ -9,8 +9,11 @@ from dsi.config.models import Test
 from dsi.runner.outcome import Status, TaskOutcome
 from dsi.runner.running import Forgetful, Keeper
 
-Companion = Callable[[Context, Test], AbstractAsyncContextManager[Mapping[str, str]]]
-"""What lives as long as `cmd` (the dsisocket, say): entered before it, left after it; gives environment for it."""
+Preparation = Callable[[Context, Test], Awaitable[Mapping[str, str]]]
+"""What is made ready before background tasks and `cmd` begin; gives environment for both."""
+
+Companion = Callable[[Context, Test], AbstractAsyncContextManager[None]]
+"""What lives as long as `cmd` (the dsisocket, say): entered before it, left after it."""
 
 Check = Callable[[Context, Test], Awaitable[None]]
 """What is looked at after `cmd`; raises NoEffect where the test is invalid, a HostError where a host is lost, else any
@@ -37,10 +40,11 @@ def _unrecorded(_outcome: TaskOutcome) -> None:
 class Surroundings:
     """What surrounds each test.
 
-    `for_cmd_alone`: names of environment that the commands which run beside `cmd` don't get.
+    `for_cmd_alone`: names of environment that only `cmd` and background tasks get, and no command of a hook.
     `keeper` keeps what another dsi needs to go on with the running test.
     """
 
+    preparations: Sequence[Preparation] = ()
     companions: Sequence[Companion] = ()
     checks: Sequence[Check] = ()
     afterwards: Sequence[Afterwards] = ()

@@ -1,8 +1,7 @@
 """The dsisocket's client beside the workload: `dsi-send` and `dsi_client.py` in `~/.dsi/bin` of the workload client."""
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from importlib import resources
 from typing import Final
 
@@ -27,16 +26,15 @@ cd {FOLDER} 2>/dev/null && cat dsi-send dsi_client.py 2>/dev/null | sha256sum | 
 """
 
 
-@asynccontextmanager
-async def client_files(context: Context, _test: Test) -> AsyncIterator[Mapping[str, str]]:
-    """Have `cmd` find `dsi-send` and `import dsi_client`.
+async def client_files(context: Context, _test: Test) -> Mapping[str, str]:
+    """Have `cmd` and background tasks find `dsi-send` and `import dsi_client`: a `Preparation`.
 
     The files stay there: they are small, and the next test needs them again.
 
     Raises:
         HostError: the host's home folder can't be written.
     """
-    yield await put_client_files(context.inventory.workload_client)
+    return await put_client_files(context.inventory.workload_client)
 
 
 async def put_client_files(host: Host) -> dict[str, str]:

@@ -42,6 +42,8 @@ async def _turned_away(_reader: Reader, writer: Writer) -> None:
 class SocketOfATest:
     """Opens the dsisocket as long as `cmd` runs (`companion`), and tells of restarts that failed (`check`).
 
+    What its clients need is known before it is open (`prepare`).
+
     `taken_over`: the test that a dsi which was killed has begun. Its clients know that one's token, and its retry_ids.
     """
 
@@ -52,15 +54,25 @@ class SocketOfATest:
     taken_over: str | None = None
     in_vain: AskedInVain = field(default_factory=AskedInVain)
 
+    async def prepare(self, _context: Context, test: Test) -> Mapping[str, str]:
+        """Give the environment of its clients, which may begin before it is open: they try again.
+
+        Raises:
+            StateError: the token can't be kept.
+        """
+        token = self._token(again=test.id == self.taken_over)
+        self.state.write(_TOKEN, token)
+        return self._address() if token is None else {**self._address(), TOKEN: token}
+
     @asynccontextmanager
-    async def companion(self, context: Context, test: Test) -> AsyncIterator[Mapping[str, str]]:
-        """Listen while the block runs; gives the environment of its clients.
+    async def companion(self, context: Context, test: Test) -> AsyncIterator[None]:
+        """Listen while the block runs.
 
         Raises:
             PortTaken, HostError
             StateError: the journal of retry_ids can't be written.
         """
-        environment = {"DSI_SOCKET": client_address(self.settings.bind_addr, self.settings.port)}
+        environment = self._address()
         here = context.with_environment(environment)
         allowed = Allowed(self.settings.allow)
         began_s = context.clock.monotonic_s()
@@ -83,8 +95,7 @@ class SocketOfATest:
         again = test.id == self.taken_over
         if again:
             await self._wait_for_port(context.inventory.workload_client)
-        token = self._token(again=again)
-        self.state.write(_TOKEN, token)
+        token = self.state.read(_TOKEN)
         async with open_dsisocket(
             context.inventory.workload_client,
             self.settings,
@@ -97,7 +108,7 @@ class SocketOfATest:
         ):
             self.state.write(_STATE, {"address": environment["DSI_SOCKET"], "token": token})
             try:
-                yield environment if token is None else {**environment, TOKEN: token}
+                yield
             finally:
                 self.state.forget(_STATE)
 
@@ -108,6 +119,9 @@ class SocketOfATest:
             NoEffect: one didn't. SeveralFailed: several.
         """
         raise_together(self.in_vain.take())
+
+    def _address(self) -> dict[str, str]:
+        return {"DSI_SOCKET": client_address(self.settings.bind_addr, self.settings.port)}
 
     def _token(self, *, again: bool) -> str | None:
         token = self.settings.token

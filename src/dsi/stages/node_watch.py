@@ -1,6 +1,6 @@
 """What is told of a node that goes down during a test: the timeline, the log, and the test's outcome."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
@@ -23,12 +23,12 @@ class NodesOfATest:
         self._watch: NodeWatch | None = None
 
     @asynccontextmanager
-    async def companion(self, _context: Context, test: Test) -> AsyncIterator[Mapping[str, str]]:
+    async def companion(self, _context: Context, test: Test) -> AsyncIterator[None]:
         """Watch while the block runs."""
         self._deployment.announced.clear()
         self._watch = NodeWatch(self._deployment.nodes, lambda down: self._tell(test, down))
         async with self._watch.running():
-            yield {}
+            yield
 
     async def check(self, _context: Context, _test: Test) -> None:
         """Fail the test if a node went down that wasn't meant to, or none did that was.

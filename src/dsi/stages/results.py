@@ -31,12 +31,12 @@ class ResultsOfATest:
         self._start_s: float | None = None
 
     @asynccontextmanager
-    async def companion(self, context: Context, test: Test) -> AsyncIterator[Mapping[str, str]]:
+    async def companion(self, context: Context, test: Test) -> AsyncIterator[None]:
         """Note when `cmd` begins."""
         taken = self._taken_over
         begun_earlier = taken is not None and taken.test == test.id
         self._start_s = taken.cmd_s if taken is not None and begun_earlier else context.clock.wall_s()
-        yield {}
+        yield
 
     async def read(self, context: Context, test: Test, status: Status) -> None:
         """Read the results, also those of a test that failed or was interrupted.

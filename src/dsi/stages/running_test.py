@@ -46,11 +46,18 @@ def left_running(state: State) -> tuple[RunningTest, Path] | None:
     if kept is None:
         return None
     reports = state.work_directory / kept.pop("reports")
-    handle, before = kept.pop("handle"), kept.pop("before")
+    handle, before, background = kept.pop("handle"), kept.pop("before"), kept.pop("background")
     running = RunningTest(
-        handle=handle and Handle(**handle), before=[TestOutcome(**outcome) for outcome in before], **kept
+        handle=_handle(handle),
+        before=[TestOutcome(**outcome) for outcome in before],
+        background={name: _handle(its) for name, its in background.items()},
+        **kept,
     )
     return running, reports
+
+
+def _handle(kept: dict[str, str] | None) -> Handle | None:
+    return Handle(**kept) if kept else None
 
 
 async def what_to_take_over(state: State, plan: TaskPlan) -> tuple[RunningTest, Path]:
@@ -60,7 +67,7 @@ async def what_to_take_over(state: State, plan: TaskPlan) -> tuple[RunningTest, 
         StateError: there is none, or nobody can go on with it; says what to do.
     """
     left = left_running(state)
-    if left is None or left[0].is_over:
+    if left is None or not left[0].cmd_runs:
         raise StateError(
             f"no test's cmd was running in {state.work_directory} when dsi ended: there is nothing to take over; "
             "`dsi test-control` begins the task again"
@@ -91,22 +98,22 @@ async def insist_on_none(state: State) -> None:
 
     Raises:
         StateError: one is, or has ended since and can be finished; says what to do.
+        HostUnreachable, HostError: what else it has left could not be ended.
     """
     left = left_running(state)
     if left is None:
         return
     running, _ = left
-    if running.handle is not None and not running.is_over:
+    if running.handle is not None and running.cmd_runs:
         raise StateError(
             f"dsi was killed while test {running.test} ran, and its cmd goes on without it: "
             "`dsi test-control --attach` takes it over; `dsi teardown` ends it"
         )
-    await end_processes_with(MARK, running.mark)  # a workload client that is this machine itself ends nothing
-    state.forget(_STATE)
+    await end_left(state)
 
 
 async def end_left(state: State) -> None:
-    """End the `cmd` that a dsi which was killed has left on its workload client.
+    """End the `cmd` and the background tasks that a dsi which was killed has left on its workload client.
 
     Raises:
         HostUnreachable, HostError: it couldn't be ended, and is still remembered.
@@ -114,12 +121,15 @@ async def end_left(state: State) -> None:
     left = left_running(state)
     if left is None:
         return
-    await end_processes_with(MARK, left[0].mark)
-    if (handle := left[0].handle) is not None:
+    running, _ = left
+    await end_processes_with(MARK, running.mark)  # a workload client that is this machine itself ends nothing
+    handles = [handle for handle in (running.handle, *running.background.values()) if handle is not None]
+    if handles:
         entry = next(entry for entry in provisioning.remembered(state) if entry.role == "workload_client")
         hosts = await provisioning.connect([entry], state)
         try:
-            await hosts[entry].release(handle, outlives_s=_SOON_S)
+            for handle in handles:
+                await hosts[entry].release(handle, outlives_s=_SOON_S)
         finally:
             await provisioning.close_all(hosts.values())
     state.forget(_STATE)

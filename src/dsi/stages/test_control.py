@@ -13,7 +13,17 @@ from dsi.errors import ReportError, StateError
 from dsi.report.folder import copy_configuration
 from dsi.report.perf import PerfFiles
 from dsi.report.progress import Progress
-from dsi.runner import Check, Companion, RunningTest, Surroundings, TaskOutcome, TaskPlan, TaskRunner, TestPlan
+from dsi.runner import (
+    Check,
+    Companion,
+    Preparation,
+    RunningTest,
+    Surroundings,
+    TaskOutcome,
+    TaskPlan,
+    TaskRunner,
+    TestPlan,
+)
 from dsi.stages.client_files import FOR_CMD, client_files
 from dsi.stages.clock_offsets import note_clock_offsets
 from dsi.stages.dsisocket import TOKEN, SocketOfATest
@@ -68,6 +78,7 @@ async def _run_task(session: Session, tree: Tree, reports: Path, taken_over: Run
     results = ResultsOfATest(perf_files, settings.output_file, taken_over)
     companions: list[Companion] = [results.companion, nodes.companion]
     checks: list[Check] = [nodes.check]
+    preparations: list[Preparation] = []
     if settings.dsisocket.enabled:
         socket = SocketOfATest(
             settings=settings.dsisocket,
@@ -76,7 +87,8 @@ async def _run_task(session: Session, tree: Tree, reports: Path, taken_over: Run
             deployment=deployment,
             taken_over=taken_over.test if taken_over else None,
         )
-        companions += [socket.companion, client_files]
+        companions.append(socket.companion)
+        preparations += [socket.prepare, client_files]
         checks.append(socket.check)
     if taken_over is not None:
         checks.append(check_of_restarts_before(reports / "timeline.jsonl", taken_over.test))
@@ -87,6 +99,7 @@ async def _run_task(session: Session, tree: Tree, reports: Path, taken_over: Run
         context,
         session.progress,
         Surroundings(
+            preparations=preparations,
             companions=companions,
             checks=checks,
             afterwards=[results.read],

@@ -101,13 +101,8 @@ def located(tree: Tree, path: str, problem: InvalidCommand) -> Problem:
 
 
 def _not_yet(tree: Tree) -> list[Problem]:
-    """What comes in a later version: a test that needs background tasks is refused, the rest is passed over."""
-    tests = tree.get_lenient("test_control.run")
-    found = [
-        tree.problem(f"test_control.run.{index}.background_tasks", "background tasks are not supported yet")
-        for index, test in enumerate(tests if isinstance(tests, list) else ())
-        if isinstance(test, dict) and test.get("background_tasks")
-    ]
+    """What comes in a later version, and is passed over until then; but for hosts, without which nothing runs."""
+    found = []
     settings = config.provisioning(tree, lenient=True)
     if settings.provider not in PROVISIONERS:
         path = "infrastructure_provisioning.provider"

@@ -38,6 +38,12 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         ["test", "number", "total"],
         ends_with=["status", "reason", "notes", "exit_status"],
     ),
+    "background_task": EventKind(
+        "a background task; `taken_over`: another dsi has begun it; `early`: it ended before the test did; `reason`: "
+        "what went wrong with it",
+        ["task", "host", "command", "taken_over"],
+        ends_with=["exit_status", "last_line", "early", "reason"],
+    ),
     "cmd_begin": EventKind("the test's `cmd` begins", ["test"]),
     "cmd_taken_over": EventKind(
         "`dsi test-control --attach` goes on with a `cmd`, behind so many bytes", ["test", "output_bytes"]

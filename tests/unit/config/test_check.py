@@ -7,6 +7,7 @@ import pytest
 
 from dsi import config
 from dsi.config import Tree
+from dsi.errors import ConfigError
 
 Load = Callable[..., Tree]
 
@@ -41,6 +42,20 @@ def test_a_test_needs_an_id_a_type_and_a_cmd(load: Load) -> None:
         "test_control.yml:2:5: run.0.type: type is missing",
         "test_control.yml:2:5: run.0.cmd: cmd is missing",
     ]
+
+
+def test_a_background_task_is_named_as_a_file_can_be_and_is_a_command(load: Load) -> None:
+    for name in ("a/b", "..", "''"):
+        with pytest.raises(ConfigError, match=r"test_control.yml:1:\d+"):
+            load(test_control=f"run: [{{id: a, type: ycsb, cmd: x, background_tasks: {{iostat: x, {name}: top}}}}]")
+    tree = load(test_control="run: [{id: a, type: ycsb, cmd: x, background_tasks: [iostat 1]}]")
+    assert found(tree) == ["test_control.yml:1:53: run.0.background_tasks: must be a mapping, not a list"]
+
+
+def test_so_many_background_tasks_that_cmd_could_find_no_session_are_refused(load: Load) -> None:
+    names = ", ".join(f"t{number}: sleep 1" for number in range(6))
+    (problem,) = found(load(test_control=f"run: [{{id: a, type: ycsb, cmd: x, background_tasks: {{{names}}}}}]"))
+    assert "there are 6 background tasks, and at most 5 can run beside cmd" in problem
 
 
 # --- ids ---------------------------------------------------------------------------------------
