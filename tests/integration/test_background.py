@@ -39,7 +39,11 @@ def log(bed: Bed, name: str, test: str = "one") -> str:
 
 
 def is_gone(bed: Bed, name: str = "pid") -> bool:
-    return not Path(f"/proc/{int((bed.client / name).read_text())}").exists()
+    try:
+        stat = Path(f"/proc/{int((bed.client / name).read_text())}/stat").read_text()
+    except FileNotFoundError:
+        return True
+    return stat.rpartition(")")[2].split()[0] in "ZX"  # whose parent isn't ours is reaped by others
 
 
 async def test_they_begin_after_pre_test_and_before_the_delay_and_end_when_output_files_have_been_fetched(

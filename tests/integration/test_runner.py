@@ -226,8 +226,33 @@ async def test_during_test_commands_run_when_due_also_two_at_once_and_after_one_
 
 
 async def test_a_during_test_command_that_is_not_yet_due_is_not_run(bed: Bed) -> None:
-    await bed.run(plan("one", during_test=[(1000, bed.said("never")[0])]))
+    outcome = await bed.run(plan("one", during_test=[(1000, bed.said("never")[0])]))
     assert bed.words == ["cmd"]
+    said = "during_test (hook.0): cmd had ended when it was due, at 1000 s, and it was not run"
+    assert (outcome.tests[0].status, list(outcome.tests[0].notes)) == ("passed", [said])
+    (event,) = (event for event in bed.events() if event["event"] == "during_test_not_run")
+    assert (event["path"], event["at_s"]) == ("hook.0", 1000)
+
+
+async def test_a_during_test_command_that_is_due_while_another_runs_waits_for_it_and_how_late_it_was_is_told(
+    bed: Bed,
+) -> None:
+    (slow,) = bed.hook({"on_workload_client": "until [ -e go ]; do sleep 0.01; done; echo slow >>said"})
+    second, third = bed.said("second", "third")
+    cmd = "sleep 1.2; touch go; until grep -q third said; do sleep 0.01; done 2>/dev/null"
+    await bed.run(plan("one", cmd=cmd, during_test=[(0, slow), (0, second), (1, third)]))
+    assert bed.words == ["slow", "second", "third"]
+    late = [event["late_s"] for event in bed.events() if event["event"] == "during_test_command_begin"]
+    assert late[1] >= 1.2
+    assert late[2] > 0
+
+
+async def test_a_during_test_command_that_waits_for_another_when_cmd_ends_is_not_run_and_told(bed: Bed) -> None:
+    (slow,) = bed.hook({"on_workload_client": "echo begun >>said; sleep 0.5; echo ended >>said"})
+    cmd = "until grep -q begun said; do sleep 0.01; done 2>/dev/null"
+    outcome = await bed.run(plan("one", cmd=cmd, during_test=[(0, slow), (0, bed.said("never")[0])]))
+    assert bed.words == ["begun", "ended"]
+    assert "was due at 0 s, but another still ran when cmd ended" in outcome.tests[0].notes[0]
 
 
 async def test_a_during_test_command_that_runs_when_cmd_ends_is_let_end(bed: Bed) -> None:

@@ -69,31 +69,34 @@ class _Beside:
         self._findings = findings
         self._since_s = since_s
         self._on_begin = on_begin
+        self._begun_s = context.clock.monotonic_s() - since_s
+        self._cmd_has_ended = False
         self._idle = asyncio.Event()
         self._idle.set()
 
     async def run(self, begun: int) -> None:
-        clock = self._context.clock
-        begun_s = clock.monotonic_s() - self._since_s
         while self._waiting:
             begun += 1
             at_s, command = self._waiting[0]
             if at_s < self._since_s:
                 self._waiting.popleft()
-                self._not_run(command, f"was due at {at_s} s, without dsi, and was not run")
+                self._not_run(at_s, command, f"was due at {at_s} s, without dsi, and was not run")
                 continue
-            await clock.sleep(max(0.0, begun_s + at_s - clock.monotonic_s()))
+            await self._context.clock.sleep(max(0.0, at_s - self._elapsed_s()))
+            if self._cmd_has_ended:
+                return
             self._waiting.popleft()
             self._on_begin(begun)
             self._idle.clear()
             self._running = command
             try:
-                await self._run_one(at_s, round(clock.monotonic_s() - begun_s - at_s, 3), command)
+                await self._run_one(at_s, round(self._elapsed_s() - at_s, 3), command)
             finally:
                 self._idle.set()
 
     async def end(self, task: "asyncio.Task[None]") -> None:
         """Let the running command end, but not for ever; start no other."""
+        self._cmd_has_ended, ended_s = True, self._elapsed_s()
         try:
             async with asyncio.timeout(GRACE_S):
                 await self._idle.wait()
@@ -106,7 +109,13 @@ class _Beside:
             if not task.cancelled():
                 task.result()  # a bug of ours in there must not pass unseen
         for at_s, command in self._waiting:
-            self._not_run(command, f"cmd had ended when it was due, at {at_s} s, and it was not run")
+            if at_s < ended_s:
+                self._not_run(at_s, command, f"was due at {at_s} s, but another still ran when cmd ended")
+            else:
+                self._not_run(at_s, command, f"cmd had ended when it was due, at {at_s} s, and it was not run")
+
+    def _elapsed_s(self) -> float:
+        return self._context.clock.monotonic_s() - self._begun_s
 
     async def _run_one(self, at_s: int, late_s: float, command: HookCommand) -> None:
         try:
@@ -125,7 +134,9 @@ class _Beside:
         else:
             self._findings.note(reason)
 
-    def _not_run(self, command: HookCommand, why: str) -> None:
+    def _not_run(self, at_s: int, command: HookCommand, why: str) -> None:
+        log.warning("a command of during_test was not run", path=command.path, why=why)
+        self._context.timeline.add("during_test_not_run", path=command.path, command=command.raw, at_s=at_s, why=why)
         reason = f"during_test ({command.path}): {why}"
         if disturbs(command.raw):
             self._findings.add_not_tried(reason)

@@ -54,6 +54,9 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         ["path", "command", "at_s", "late_s"],
         ends_with=[],
     ),
+    "during_test_not_run": EventKind(
+        "a command of `during_test` that never began, and why", ["path", "command", "at_s", "why"]
+    ),
     "dsisocket_command": EventKind(
         "a command that came over the dsisocket; `client` counts connections", ["client", "command"], ends_with=[]
     ),
