@@ -51,6 +51,20 @@ async def test_too_silent(host: Host) -> None:
     assert caught.value.results[0].stdout == "1\n2\n3\n4\n"
 
 
+async def test_past_a_limit_somebody_is_told_while_it_still_runs(host: Host) -> None:
+    """Who wants to know is told that a command has passed a limit before it is ended, and it may take its time."""
+    pids, ran = Pids(1), -1
+
+    async def look() -> None:
+        nonlocal ran
+        ran = (await host.run(f"kill -0 {pids.text}", check=False)).exit_status
+
+    with pytest.raises(NoOutput):
+        await host.run("echo $$; sleep 1000; true", no_output_s=0.3, on_output=pids, on_limit=look)
+    assert ran == 0
+    assert await left_of(host, pids.text) == ""
+
+
 async def test_waiting_for_us_is_no_silence(host: Host) -> None:
     """A command whose output we don't take isn't silent."""
 

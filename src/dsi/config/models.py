@@ -232,9 +232,17 @@ class Dsisocket(Section):
 
 
 class TestTimeouts(Section):
-    """Limits of a test, in milliseconds."""
+    """Limits of each test's `cmd`, in milliseconds. `max_time_ms` None: as long as it takes."""
 
     no_output_ms: int = Field(5_400_000, ge=1)
+    max_time_ms: int | None = Field(None, ge=1)
+
+
+class OwnTimeouts(Section):
+    """Limits of one test's `cmd`, in milliseconds. None: those of all tests."""
+
+    no_output_ms: int | None = Field(None, ge=1)
+    max_time_ms: int | None = Field(None, ge=1)
 
 
 class Test(Section):
@@ -248,6 +256,7 @@ class Test(Section):
     workload_config: str | Mapping | None = None
     output_files: list[str] = []
     background_tasks: dict[str, str] = {}
+    timeouts: OwnTimeouts = OwnTimeouts()
     skip_validate: bool = False
 
 

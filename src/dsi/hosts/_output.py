@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from dsi import clock
 from dsi.errors import CommandFailed, CommandTimeout, NoOutput
-from dsi.hosts.base import OnOutput, Reader
+from dsi.hosts.base import OnLimit, OnOutput, Reader
 from dsi.model import Result, StreamName
 
 BLOCK_BYTES: Final = 65_536
@@ -95,6 +95,7 @@ async def follow(
     command: str,
     timeout_s: float | None,
     no_output_s: float | None,
+    on_limit: OnLimit | None,
     check: bool,
 ) -> Result:
     """Wait for a command that has just been started, within its limits.
@@ -102,6 +103,7 @@ async def follow(
     `work` feeds `output` and gives the exit status. `end` ends the command with its process group (SIGTERM,
     `END_GRACE_S` later SIGKILL) and returns when it has ended. It is called past a limit, when the caller is
     cancelled, and when `work` raises (an `on_output` that did, say), and runs to its end before the exception leaves.
+    Past a limit `on_limit` comes before it.
 
     Raises:
         CommandFailed: exit status not 0 (unless `check` is false).
@@ -110,6 +112,8 @@ async def follow(
     task = asyncio.create_task(work)
     try:
         limit = await _limit_passed(task, output, timeout_s, no_output_s)
+        if limit is not None and on_limit is not None:
+            await on_limit()
         exit_status = task.result() if limit is None else KILLED
     except BaseException:
         await _uncancelled(_end(task, end))

@@ -220,6 +220,11 @@ class _Said:
         return line.decode() if newline else ""
 
 
+def group_script(name: str) -> str:
+    """Give what says a command's process group: its own pid, since it was started in a group of its own."""
+    return f"{{ IFS=' ' read -r _ c _ <{FOLDER}/{name}.state && echo \"$c\"; }} 2>/dev/null\nexit 0\n"
+
+
 def beat_script(token: str) -> str:
     """Give what tells the supervisors of this dsi that it lives."""
     return f"IFS=' ' read -r up _ </proc/uptime && echo ${{up/./}} >{FOLDER}/{token}.beat\n"

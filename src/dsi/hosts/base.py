@@ -21,6 +21,9 @@ _ENDS_WITH_DSI = "a command that runs here ends with the dsi that began it: nobo
 OnOutput = Callable[[StreamName, bytes], Awaitable[None]]
 """Gets each block of output as it comes. While it waits, the command's output is not read: that is the backpressure."""
 
+OnLimit = Callable[[], Awaitable[None]]
+"""Is told that a command has passed a limit, while it still runs; when this returns, the command is ended."""
+
 
 class Reader(Protocol):
     """The receiving side of a connection: the part of asyncio's and asyncssh's stream readers that is used here."""
@@ -111,6 +114,7 @@ class Host(abc.ABC):
         no_output_s: float | None = None,
         on_output: OnOutput | None = None,
         keep_bytes: int = KEEP_BYTES,
+        on_limit: OnLimit | None = None,
         tty: bool = False,
         outlives_s: float | None = None,
         joined: bool = False,
@@ -126,7 +130,7 @@ class Host(abc.ABC):
         that writes after bash has ended is not waited for.
 
         A command that is ended (past `timeout_s`, silent for `no_output_s`, or the caller is cancelled) is ended with
-        its whole process group: SIGTERM, `END_GRACE_S` later SIGKILL.
+        its whole process group: SIGTERM, `END_GRACE_S` later SIGKILL. Past a limit `on_limit` comes first.
 
         With `outlives_s` the command is not lost with the connection: when that breaks and another takes its place,
         each output goes on where it left off, and the command has run once. `on_output` doesn't hold it back. The host
@@ -151,8 +155,10 @@ class Host(abc.ABC):
         *,
         skip_bytes: int,
         outlives_s: float,
+        timeout_s: float | None = None,
         no_output_s: float | None = None,
         on_output: OnOutput | None = None,
+        on_limit: OnLimit | None = None,
         keep_bytes: int = KEEP_BYTES,
     ) -> Result:
         """Go on with a `joined` command that another dsi has begun, from byte `skip_bytes` of its output.
@@ -161,12 +167,20 @@ class Host(abc.ABC):
 
         Raises:
             ConnectionLost: it is no longer there. HostError: this host has no commands that outlive dsi.
-            NoOutput: silent for `no_output_s`, counted from now.
+            CommandTimeout, NoOutput: past `timeout_s`, silent for `no_output_s`, both counted from now.
         """
         raise HostError(self.name, _ENDS_WITH_DSI)
 
     async def release(self, handle: Handle, *, outlives_s: float) -> None:
         """End the command if it still runs, and remove what it has left on the host. Not there: nothing happens.
+
+        Raises:
+            HostError: this host has no commands that outlive dsi.
+        """
+        raise HostError(self.name, _ENDS_WITH_DSI)
+
+    async def process_group(self, handle: Handle) -> int | None:
+        """Give the process group of a command that can outlive dsi; None: it isn't there.
 
         Raises:
             HostError: this host has no commands that outlive dsi.

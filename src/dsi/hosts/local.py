@@ -23,7 +23,7 @@ from dsi.hosts._local_ports import LocalListener, who_listens
 from dsi.hosts._local_process import ChildStarter, InitStarter, Outlets, Process, Starter, open_outlets
 from dsi.hosts._local_start import start_local_hosts
 from dsi.hosts._output import Output, follow
-from dsi.hosts.base import KEEP_BYTES, Handle, Host, Listener, OnConnection, OnOutput, Reader, Writer
+from dsi.hosts.base import KEEP_BYTES, Handle, Host, Listener, OnConnection, OnLimit, OnOutput, Reader, Writer
 from dsi.model import Result
 
 __all__ = [
@@ -67,6 +67,7 @@ class LocalHost(Host):
         no_output_s: float | None = None,
         on_output: OnOutput | None = None,
         keep_bytes: int = KEEP_BYTES,
+        on_limit: OnLimit | None = None,
         tty: bool = False,
         outlives_s: float | None = None,
         joined: bool = False,
@@ -88,6 +89,7 @@ class LocalHost(Host):
                     command=command,
                     timeout_s=timeout_s,
                     no_output_s=no_output_s,
+                    on_limit=on_limit,
                     check=check,
                 )
             finally:

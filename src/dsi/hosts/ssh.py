@@ -16,14 +16,14 @@ from dsi.hosts import _ssh_files
 from dsi.hosts._local_ports import LocalListener
 from dsi.hosts._output import LAST_WORDS_S, Output, follow
 from dsi.hosts._ssh_connection import WINDOW_BYTES, Login
-from dsi.hosts._ssh_detached import Detached, new_handle
+from dsi.hosts._ssh_detached import Detached, group_script, new_handle
 from dsi.hosts._ssh_end import end_group
 from dsi.hosts._ssh_machine import Link, Machine, Note, make_machine
 from dsi.hosts._ssh_ports import SshListener, join_streams, who_listens
 from dsi.hosts._ssh_session import NoSession, ShellGone
 from dsi.hosts._ssh_shell import Command, Shell
 from dsi.hosts._ssh_terminal import run_on_terminal
-from dsi.hosts.base import KEEP_BYTES, Handle, Host, Listener, OnConnection, OnOutput, Reader, Writer
+from dsi.hosts.base import KEEP_BYTES, Handle, Host, Listener, OnConnection, OnLimit, OnOutput, Reader, Writer
 from dsi.model import Result
 
 __all__ = ["Note", "SshHost", "connect_ssh", "unheard"]
@@ -114,6 +114,7 @@ class SshHost(Host):
         no_output_s: float | None = None,
         on_output: OnOutput | None = None,
         keep_bytes: int = KEEP_BYTES,
+        on_limit: OnLimit | None = None,
         tty: bool = False,
         outlives_s: float | None = None,
         joined: bool = False,
@@ -138,6 +139,7 @@ class SshHost(Host):
                 command=command,
                 timeout_s=timeout_s,
                 no_output_s=no_output_s,
+                on_limit=on_limit,
                 check=check,
             )
         asked = Command(command, env or {}, None if stdin is None or tty else _once(stdin))
@@ -156,6 +158,7 @@ class SshHost(Host):
                     command=command,
                     timeout_s=timeout_s,
                     no_output_s=no_output_s,
+                    on_limit=on_limit,
                     check=check,
                 )
 
@@ -170,8 +173,10 @@ class SshHost(Host):
         *,
         skip_bytes: int,
         outlives_s: float,
+        timeout_s: float | None = None,
         no_output_s: float | None = None,
         on_output: OnOutput | None = None,
+        on_limit: OnLimit | None = None,
         keep_bytes: int = KEEP_BYTES,
     ) -> Result:
         """See `Host.resume`."""
@@ -184,8 +189,9 @@ class SshHost(Host):
             output=output,
             host=self.name,
             command=command,
-            timeout_s=None,
+            timeout_s=timeout_s,
             no_output_s=no_output_s,
+            on_limit=on_limit,
             check=False,
         )
 
@@ -196,6 +202,11 @@ class SshHost(Host):
         await left.end_what_was_left()
         self._machine.finish(handle.id, at_once=True)
         await self._machine.removed()
+
+    async def process_group(self, handle: Handle) -> int | None:
+        """See `Host.process_group`."""
+        said = await self._run_ours(Command(group_script(handle.id)))
+        return int(said.stdout) if said.stdout.strip() else None
 
     def _detached(
         self,
@@ -266,6 +277,7 @@ class SshHost(Host):
                     command=script,
                     timeout_s=None,
                     no_output_s=None,
+                    on_limit=None,
                     check=False,
                 )
 

@@ -2,9 +2,10 @@
 
 from dsi.runner.hooks import run_hook
 from dsi.runner.outcome import Status, TaskOutcome, TestOutcome
+from dsi.runner.output_log import last_output
 from dsi.runner.plan import Hook, HookCommand, TaskPlan, TestPlan
 from dsi.runner.running import MARK, Keeper, RunningTest
-from dsi.runner.surroundings import Afterwards, Check, Companion, Preparation, Surroundings
+from dsi.runner.surroundings import Afterwards, Check, Companion, Diagnosis, Preparation, Surroundings
 from dsi.runner.task import KILLED, TaskRunner
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Afterwards",
     "Check",
     "Companion",
+    "Diagnosis",
     "Hook",
     "HookCommand",
     "Keeper",
@@ -25,5 +27,6 @@ __all__ = [
     "TaskRunner",
     "TestOutcome",
     "TestPlan",
+    "last_output",
     "run_hook",
 ]

@@ -5,12 +5,13 @@ import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from typing import Final
 
 import structlog
 
 from dsi.commands import Context
 from dsi.config import dump
-from dsi.errors import CommandTimeout, DsiError, HostError, ReportError, SourceMissing
+from dsi.errors import CommandTimeout, DsiError, HostError, NoOutput, ReportError, SourceMissing
 from dsi.masking import masked
 from dsi.model import Result
 from dsi.report.folder import inside, keep_text
@@ -20,14 +21,18 @@ from dsi.runner.during_test import run_during_test
 from dsi.runner.findings import Findings
 from dsi.runner.hooks import run_hook, run_hook_to_its_end
 from dsi.runner.interrupt import Interrupt
+from dsi.runner.left_behind import end_left_behind
 from dsi.runner.outcome import TestOutcome, status_of
 from dsi.runner.output_log import OutputLog
-from dsi.runner.plan import TaskPlan
+from dsi.runner.plan import Limits, TaskPlan
 from dsi.runner.running import MARK, RunningTest
 from dsi.runner.surroundings import Surroundings
 from dsi.runner.workload import run_cmd
 
 log = structlog.get_logger()
+
+_NOTE_CHARS: Final = 1000
+"""As much of a long list belongs into a table; the timeline has all of it."""
 
 
 class OneTest:
@@ -60,6 +65,8 @@ class OneTest:
         self._taken = taken
         self._findings = Findings()
         self._exit_status: int | None = None
+        self._diagnosed = ""
+        self._mark: str | None = None
         self._background = BackgroundTasks(self._test.background_tasks, self._context, self._findings)
 
     async def run(self) -> TestOutcome:
@@ -100,6 +107,7 @@ class OneTest:
             if self._taken is None:
                 await self._lead_up()
             running = self._taken or self._about_to_run(start_s)
+            self._mark = running.mark
             try:
                 environment = await self._prepare()
                 await self._begin_background(running, environment)
@@ -178,8 +186,8 @@ class OneTest:
                         await self._write_workload_config()
                     result = await self._run_cmd(environment, output, running)
             except CommandTimeout as hung:
-                end(hung.results[0].exit_status, f"hung: {hung}")
-                self._findings.add("timed out", str(hung))
+                end(hung.results[0].exit_status, f"hung: {self._how_it_hung(hung)}")
+                self._findings.add("timed out", f"{self._how_it_hung(hung)}{self._diagnosed}")
                 return
             except (DsiError, asyncio.CancelledError) as problem:
                 if not isinstance(problem, ReportError):
@@ -195,6 +203,7 @@ class OneTest:
         context, keeper = self._context, self._surroundings.keeper
         again, now_s = self._taken is not None, context.clock.wall_s()
         running = running if again else replace(running, cmd_s=now_s)
+        elapsed_s = max(now_s - running.cmd_s, 0.0)
         self._progress.step("cmd, taken over" if again else "cmd")
         if again:
             context.timeline.add("cmd_taken_over", test=self._test.id, output_bytes=output.size_bytes())
@@ -206,7 +215,8 @@ class OneTest:
             self._test,
             {**environment, MARK: running.mark},
             log=output,
-            no_output_s=self._task.no_output_s,
+            limits=self._limits(elapsed_s),
+            on_limit=lambda: self._diagnose(running),
             orphan_s=context.orphan_s,
             progress=self._progress,
             handle=running.handle,
@@ -218,12 +228,33 @@ class OneTest:
             self._plan.during_test,
             context.with_environment(known),
             self._findings,
-            since_s=max(now_s - running.cmd_s, 0.0),
+            since_s=elapsed_s,
             begun=running.during_test,
             on_begin=lambda begun: keeper.keep(replace(running, during_test=begun)),
         )
         context.timeline.add("cmd_end", test=self._test.id, exit_status=result.exit_status)
         return result
+
+    def _limits(self, elapsed_s: float) -> Limits:
+        """Give what is left of the time of `cmd` so long after it began."""
+        limits = self._task.limits_of(self._test)
+        if limits.max_time_s is None:
+            return limits
+        return replace(limits, max_time_s=max(limits.max_time_s - elapsed_s, 0.0))
+
+    def _how_it_hung(self, hung: CommandTimeout) -> str:
+        limits = self._task.limits_of(self._test)
+        if isinstance(hung, NoOutput):
+            return f"cmd {hung.what} {limits.no_output_s:g} s (timeouts.no_output_ms), and was ended"
+        return f"cmd {hung.what} {limits.max_time_s or hung.limit_s:g} s (timeouts.max_time_ms), and was ended"
+
+    async def _diagnose(self, running: RunningTest) -> None:
+        """Have it seen what a `cmd` does that has passed a limit."""
+        if self._surroundings.diagnose is None:
+            return
+        self._progress.step("cmd hangs: looking what it does")
+        where = await self._surroundings.diagnose(self._context, running)
+        self._diagnosed = f"; what it was doing is in {where}"
 
     async def _write_workload_config(self) -> None:
         test = self._test
@@ -243,6 +274,7 @@ class OneTest:
                 await self._fetch_output_files()
             finally:
                 await self._background.end()
+            await self._end_left_behind()
             if not self._interrupt.happened and self._findings.status != "infrastructure error":
                 await self._run_checks()
         except asyncio.CancelledError:
@@ -275,6 +307,21 @@ class OneTest:
                 self._context.timeline.add("warning", test=self._test.id, message=str(missing))
             except DsiError as problem:
                 self._findings.add(status_of(problem, "failed (workload)"), f"output_files: {problem}")
+
+    async def _end_left_behind(self) -> None:
+        """End what `cmd` has left running: it would disturb the next test, and nobody else would end it."""
+        if self._mark is None:
+            return
+        try:
+            left = await end_left_behind(self._context.inventory.workload_client, self._mark)
+        except DsiError as problem:
+            self._findings.note(f"what cmd has left running could not be ended: {problem}")
+            return
+        if left:
+            self._context.timeline.add("left_behind", test=self._test.id, processes=left)
+            self._findings.note(
+                f"processes were left running when cmd had ended, and were ended: {'; '.join(left)}"[:_NOTE_CHARS]
+            )
 
     async def _run_checks(self) -> None:
         for check in self._surroundings.checks:

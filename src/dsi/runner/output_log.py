@@ -33,7 +33,7 @@ class OutputLog(AbstractContextManager["OutputLog"]):
         with writing(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             if self._again and self._path.exists():
-                self._tail += end_of(self._path, TAIL_BYTES)
+                self._tail += last_output(self._path, TAIL_BYTES)
             self._file = self._path.open("ab" if self._again else "wb", buffering=0)
         return self
 
@@ -75,8 +75,8 @@ class OutputLog(AbstractContextManager["OutputLog"]):
             self._file.close()
 
 
-def end_of(path: Path, size_bytes: int) -> bytes:
-    """Give the last bytes of a file, so many at most."""
+def last_output(path: Path, size_bytes: int) -> bytes:
+    """Give the last bytes of a log, so many at most."""
     with path.open("rb") as file:
         file.seek(-min(size_bytes, file.seek(0, SEEK_END)), SEEK_END)
         return file.read(size_bytes)

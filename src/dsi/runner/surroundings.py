@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from dsi.commands import Context
 from dsi.config.models import Test
 from dsi.runner.outcome import Status, TaskOutcome
-from dsi.runner.running import Forgetful, Keeper
+from dsi.runner.running import Forgetful, Keeper, RunningTest
 
 Preparation = Callable[[Context, Test], Awaitable[Mapping[str, str]]]
 """What is made ready before background tasks and `cmd` begin; gives environment for both."""
@@ -36,6 +36,10 @@ def _unrecorded(_outcome: TaskOutcome) -> None:
     """Let it pass."""
 
 
+Diagnosis = Callable[[Context, RunningTest], Awaitable[str]]
+"""Fetches what tells why a `cmd` hangs, while it still does; gives where that lies. It takes a limited time."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
     """What surrounds each test.
@@ -48,6 +52,7 @@ class Surroundings:
     companions: Sequence[Companion] = ()
     checks: Sequence[Check] = ()
     afterwards: Sequence[Afterwards] = ()
+    diagnose: Diagnosis | None = None
     for_cmd_alone: Sequence[str] = ()
     keeper: Keeper = field(default_factory=Forgetful)
     record: Record = _unrecorded

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from dsi.config.models import Test
-from dsi.hosts.base import Handle, Host
+from dsi.hosts.base import Handle, Host, OnLimit
 from dsi.model import Result, StreamName
 from dsi.report.progress import Progress
 from dsi.runner.output_log import OutputLog
+from dsi.runner.plan import Limits
 
 
 async def run_cmd(
@@ -15,7 +16,8 @@ async def run_cmd(
     environment: Mapping[str, str],
     *,
     log: OutputLog,
-    no_output_s: float,
+    limits: Limits,
+    on_limit: OnLimit,
     orphan_s: float,
     progress: Progress,
     handle: Handle | None,
@@ -27,7 +29,7 @@ async def run_cmd(
     begun it under this `handle`, and this one goes on behind what the log has.
 
     Raises:
-        NoOutput: it was silent for too long, and was ended.
+        CommandTimeout, NoOutput: it took too long, or was silent for too long; `on_limit` was told, and it was ended.
 
     """
 
@@ -41,14 +43,18 @@ async def run_cmd(
             test.cmd,
             skip_bytes=log.size_bytes(),
             outlives_s=orphan_s,
-            no_output_s=no_output_s,
+            timeout_s=limits.max_time_s,
+            no_output_s=limits.no_output_s,
             on_output=pass_on,
+            on_limit=on_limit,
         )
     return await host.run(
         test.cmd,
         env={"PYTHONUNBUFFERED": "1", **environment},
-        no_output_s=no_output_s,
+        timeout_s=limits.max_time_s,
+        no_output_s=limits.no_output_s,
         on_output=pass_on,
+        on_limit=on_limit,
         tty=test.tty,
         outlives_s=orphan_s,
         joined=True,

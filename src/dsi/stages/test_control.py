@@ -27,6 +27,7 @@ from dsi.runner import (
 from dsi.stages.client_files import FOR_CMD, client_files
 from dsi.stages.clock_offsets import note_clock_offsets
 from dsi.stages.dsisocket import TOKEN, SocketOfATest
+from dsi.stages.hang import Hangs
 from dsi.stages.hooks import hook, timed_hook
 from dsi.stages.node_watch import NodesOfATest
 from dsi.stages.restarts_before import check_of_restarts_before
@@ -103,6 +104,7 @@ async def _run_task(session: Session, tree: Tree, reports: Path, taken_over: Run
             companions=companions,
             checks=checks,
             afterwards=[results.read],
+            diagnose=Hangs(deployment).diagnose,
             for_cmd_alone=[TOKEN, *FOR_CMD],
             keeper=RunningTestKept(session.state, reports),
             record=task_results.write,
@@ -143,6 +145,7 @@ def plan_of(tree: Tree) -> TaskPlan:
         between_tests=hook(tree, *both("between_tests")),
         post_task=hook(tree, *reversed(both("post_task"))),
         no_output_s=settings.timeouts.no_output_ms / 1000,
+        max_time_s=settings.timeouts.max_time_ms / 1000 if settings.timeouts.max_time_ms else None,
         delay_s=settings.test_delay_seconds,
     )
 

@@ -57,6 +57,14 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     "during_test_not_run": EventKind(
         "a command of `during_test` that never began, and why", ["path", "command", "at_s", "why"]
     ),
+    "hang_diagnosis": EventKind(
+        "what a `cmd` that hangs is doing is looked at before it is ended; `missing` could not be had",
+        ["test"],
+        ends_with=["missing"],
+    ),
+    "left_behind": EventKind(
+        "processes (their command lines) that `cmd` had left running, and that were ended", ["test", "processes"]
+    ),
     "dsisocket_command": EventKind(
         "a command that came over the dsisocket; `client` counts connections", ["client", "command"], ends_with=[]
     ),

@@ -15,7 +15,8 @@ the outside in:
 - The binaries: `install` and `archive` bring them, `program` is one of them.
 - Secrets: `credentials` are the work directory's; `tls` knows what clients need for TLS, `certificate` looks at a
   server's, `tls_material` makes some.
-- While tests run: `watch` notices that a node goes down, `validation` sees whether the data are whole.
+- While tests run: `watch` notices that a node goes down, `validation` sees whether the data are whole, `present` says
+  what a server does where a test hangs.
 """
 
 from dsi.systems.mongodb.credentials import Secrets, User, user
@@ -24,6 +25,7 @@ from dsi.systems.mongodb.credentials import make as make_secrets
 from dsi.systems.mongodb.deployment import Deployment, RestartReport
 from dsi.systems.mongodb.install import embedded_mongod
 from dsi.systems.mongodb.meta import login, meta
+from dsi.systems.mongodb.present import current_operations, last_of_log
 from dsi.systems.mongodb.roles import present_roles
 from dsi.systems.mongodb.selection import parse_selectors
 from dsi.systems.mongodb.tls_material import make as make_tls_material
@@ -39,8 +41,10 @@ __all__ = [
     "Secrets",
     "Topology",
     "User",
+    "current_operations",
     "embedded_mongod",
     "kept_secrets",
+    "last_of_log",
     "login",
     "make_secrets",
     "make_tls_material",
