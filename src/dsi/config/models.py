@@ -271,6 +271,8 @@ class TestControl(Section):
     """By type of test: the file of the test's folder that has its results, beside its output_files and the log."""
     orphan_timeout: float = Field(600, ge=1)
     """Seconds that a command on a host goes on without dsi."""
+    max_log_bytes: int = Field(1 << 28, ge=1 << 16)
+    """How much of the output of `cmd`, and of each background task, is kept: the beginning and the end."""
     dsisocket: Dsisocket = Dsisocket()
 
 

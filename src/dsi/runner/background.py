@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from pathlib import Path
 
 import structlog
 
@@ -19,10 +18,11 @@ log = structlog.get_logger()
 class BackgroundTasks:
     """Those of one test. What ends before it is to is told: in the log, in the timeline, in `findings`."""
 
-    def __init__(self, commands: Mapping[str, str], context: Context, findings: Findings) -> None:
+    def __init__(self, commands: Mapping[str, str], context: Context, findings: Findings, *, log_bytes: int) -> None:
         self._commands = commands
         self._context = context
         self._findings = findings
+        self._log_bytes = log_bytes
         self._running: list[_BackgroundTask] = []
 
     def new_handles(self) -> dict[str, Handle | None]:
@@ -32,7 +32,15 @@ class BackgroundTasks:
     def start(self, handles: Mapping[str, Handle | None], environment: Mapping[str, str], *, again: bool) -> None:
         """Have them begin. `again`: another dsi has begun them; each goes on behind what its log has."""
         self._running = [
-            _BackgroundTask(name, command, handles.get(name), self._context, self._findings, again=again)
+            _BackgroundTask(
+                name,
+                command,
+                handles.get(name),
+                self._context,
+                self._findings,
+                self._log(name, again=again),
+                again=again,
+            )
             for name, command in self._commands.items()
         ]
         for one in self._running:
@@ -47,6 +55,10 @@ class BackgroundTasks:
             self._running = running  # somebody is to wait for them nevertheless
             raise
 
+    def _log(self, name: str, *, again: bool) -> OutputLog:
+        path = self._context.reports / "background" / f"{name}@{self._host.name}.log"
+        return OutputLog(path, limit_bytes=self._log_bytes, note=self._findings.note, again=again)
+
     @property
     def _host(self) -> Host:
         return self._context.inventory.workload_client
@@ -54,13 +66,22 @@ class BackgroundTasks:
 
 class _BackgroundTask:
     def __init__(
-        self, name: str, command: str, handle: Handle | None, context: Context, findings: Findings, *, again: bool
+        self,
+        name: str,
+        command: str,
+        handle: Handle | None,
+        context: Context,
+        findings: Findings,
+        output: OutputLog,
+        *,
+        again: bool,
     ) -> None:
         self._name = name
         self._command = command
         self._handle = handle
         self._context = context
         self._findings = findings
+        self._output = output
         self._again = again
         self._host = context.inventory.workload_client
         self._task: asyncio.Task[None] | None = None
@@ -83,7 +104,7 @@ class _BackgroundTask:
             log.warning("what is left of a background task could not be ended", task=self._name, reason=str(problem))
 
     async def _live(self, environment: Mapping[str, str]) -> None:
-        output = OutputLog(self._path, again=self._again)
+        output = self._output
         with self._context.timeline.span(
             "background_task", task=self._name, host=self._host.name, command=self._command, taken_over=self._again
         ) as ending:
@@ -122,10 +143,6 @@ class _BackgroundTask:
             handle=self._handle,
             check=False,
         )
-
-    @property
-    def _path(self) -> Path:
-        return self._context.reports / "background" / f"{self._name}@{self._host.name}.log"
 
     def _tell(self, exit_status: int | None, how: str) -> None:
         """Tell that it ended by itself. One that did what it should (exit status 0) is no reason to be alarmed."""

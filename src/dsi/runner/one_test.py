@@ -67,7 +67,9 @@ class OneTest:
         self._exit_status: int | None = None
         self._diagnosed = ""
         self._mark: str | None = None
-        self._background = BackgroundTasks(self._test.background_tasks, self._context, self._findings)
+        self._background = BackgroundTasks(
+            self._test.background_tasks, self._context, self._findings, log_bytes=self._task.max_log_bytes
+        )
 
     async def run(self) -> TestOutcome:
         """Run it all. What goes wrong stands in the outcome."""
@@ -171,7 +173,12 @@ class OneTest:
             )
 
     async def _run_workload(self, running: RunningTest, environment: Mapping[str, str]) -> None:
-        with OutputLog(self._context.reports / "test_output.log", again=self._taken is not None) as output:
+        with OutputLog(
+            self._context.reports / "test_output.log",
+            limit_bytes=self._task.max_log_bytes,
+            note=self._findings.note,
+            again=self._taken is not None,
+        ) as output:
 
             def end(exit_status: int | None, message: str) -> None:
                 # What stands in the log from now on isn't cmd's.

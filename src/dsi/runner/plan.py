@@ -55,6 +55,7 @@ class TaskPlan:
     no_output_s: float = 5400
     max_time_s: float | None = None
     delay_s: float = 0
+    max_log_bytes: int = 1 << 28
 
     def limits_of(self, test: Test) -> Limits:
         """Give the limits of a test's `cmd`."""

@@ -147,6 +147,7 @@ def plan_of(tree: Tree) -> TaskPlan:
         no_output_s=settings.timeouts.no_output_ms / 1000,
         max_time_s=settings.timeouts.max_time_ms / 1000 if settings.timeouts.max_time_ms else None,
         delay_s=settings.test_delay_seconds,
+        max_log_bytes=settings.max_log_bytes,
     )
 
 
