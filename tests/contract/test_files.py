@@ -135,3 +135,17 @@ async def test_write_file_where_it_can_not_be(host: Host) -> None:
     await host.run("echo > in-the-way")
     with pytest.raises(TransferError, match="in-the-way/file"):
         await host.write_file("in-the-way/file", b"")
+
+
+@pytest.mark.parametrize(
+    ("first_byte", "size_bytes", "part"),
+    [(0, 5, b"01234"), (3, None, b"3456789"), (3, 4, b"3456"), (8, 5, b"89"), (10, None, b""), (4, 0, b"")],
+)
+async def test_a_part_of_a_file(
+    host: Host, tmp_path: Path, first_byte: int, size_bytes: int | None, part: bytes
+) -> None:
+    """What is fetched of a file begins and ends where it should; the end of the file is the end of all."""
+    await host.run("printf 0123456789 > digits; chmod 640 digits")
+    await host.get("digits", tmp_path / "part", first_byte=first_byte, size_bytes=size_bytes)
+    assert (tmp_path / "part").read_bytes() == part
+    assert permissions(tmp_path / "part") == 0o640

@@ -148,6 +148,28 @@ async def test_what_is_done_afterwards_comes_after_post_test_whatever_came_of_th
     assert (good.status, good.reason) == ("failed (workload)", "good has no result")
 
 
+@pytest.mark.parametrize(("interrupts", "words"), [(1, ["cmd", "all", "end"]), (2, ["cmd"])])
+async def test_what_is_done_afterwards_outlasts_the_first_interrupt_and_not_the_second(
+    bed: Bed, interrupts: int, words: list[str]
+) -> None:
+    async def fetch(context: Context, _test: Test, _status: Status) -> None:
+        fetched = "touch begun; until [ -e go-on ]; do sleep 0.01; done; echo all >> said"
+        await context.inventory.workload_client.run(fetched)
+
+    task = asyncio.create_task(bed.run(plan("one"), plan("two"), afterwards=[fetch], post_task=bed.said("end")))
+    await wait_for(bed.client / "begun")
+    for _ in range(interrupts):
+        task.cancel()
+        await asyncio.sleep(0)
+    (bed.client / "go-on").touch()
+    (ended,) = await asyncio.gather(task, return_exceptions=True)
+    assert bed.words == words
+    if isinstance(ended, TaskOutcome):
+        assert (ended.interrupted, [test.status for test in ended.tests]) == (True, ["passed", "not run"])
+    else:
+        assert isinstance(ended, asyncio.CancelledError)
+
+
 async def test_a_failing_post_task_is_reported_and_the_rest_still_runs(bed: Bed) -> None:
     outcome = await bed.run(plan("one"), post_task=[*bed.hook({"on_workload_client": "exit 6"}), *bed.said("rest")])
     assert bed.words == ["cmd", "rest"]

@@ -236,6 +236,7 @@ class TestTimeouts(Section):
 
     no_output_ms: int = Field(5_400_000, ge=1)
     max_time_ms: int | None = Field(None, ge=1)
+    artifacts_ms: int = Field(600_000, ge=1)
 
 
 class OwnTimeouts(Section):
@@ -273,6 +274,10 @@ class TestControl(Section):
     """Seconds that a command on a host goes on without dsi."""
     max_log_bytes: int = Field(1 << 28, ge=1 << 16)
     """How much of the output of `cmd`, and of each background task, is kept: the beginning and the end."""
+    artifacts: Literal["always", "on_failure", "never"] = "always"
+    """After which tests logs, diagnostic data and core files of the servers are fetched."""
+    artifacts_max_mb: int = Field(2048, ge=1)
+    """No file above this is fetched, in megabytes; of a log its end is."""
     dsisocket: Dsisocket = Dsisocket()
 
 

@@ -7,7 +7,23 @@ import secrets
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+BLOCK_BYTES: Final = 1 << 20
+"""How much of a file is copied at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What of a file is copied: what begins at `first_byte`, no more than `size_bytes` (None: to its end)."""
+
+    first_byte: int = 0
+    size_bytes: int | None = None
+
+
+WHOLE: Final = Part()
 
 
 class Missing(FileNotFoundError):
@@ -18,8 +34,8 @@ class Stopped(Exception):
     """The copy was called off."""
 
 
-def copy(source: Path, target: Path, stop: threading.Event, *, into: bool) -> None:
-    """Copy a file or a folder, with permissions and times; missing parent folders are made.
+def copy(source: Path, target: Path, stop: threading.Event, *, into: bool, part: Part = WHOLE) -> None:
+    """Copy a file (or a part of it) or a folder, with permissions and times; missing parent folders are made.
 
     `into`: a file goes into the folder `target` under its own name; so it does where `target` is an existing folder. A
     folder becomes `target`, and is merged into it where that exists.
@@ -40,7 +56,7 @@ def copy(source: Path, target: Path, stop: threading.Event, *, into: bool) -> No
         if into or target.is_dir():
             target = target / source.name
         target.parent.mkdir(parents=True, exist_ok=True)
-        _copy_file(source, target)
+        _copy_file(source, target, stop, part)
 
 
 def write(path: Path, content: bytes, mode: int) -> None:
@@ -78,15 +94,27 @@ def _copy_entry(entry: os.DirEntry[str], target: Path, stop: threading.Event) ->
         with _replacing(target) as fresh:
             fresh.symlink_to(Path(entry.path).readlink())
     elif entry.is_file():
-        _copy_file(Path(entry.path), target)
+        _copy_file(Path(entry.path), target, stop)
 
 
-def _copy_file(source: Path, target: Path) -> None:
+def _copy_file(source: Path, target: Path, stop: threading.Event, part: Part = WHOLE) -> None:
     # Never written in place: a running program's file can't be (ETXTBSY), and readers see the old one or the new.
     with _replacing(target) as fresh:
         fresh.touch(mode=0o600, exist_ok=False)
-        shutil.copyfile(source, fresh)
+        _copy_content(source, fresh, stop, part)
         shutil.copystat(source, fresh)
+
+
+def _copy_content(source: Path, target: Path, stop: threading.Event, part: Part) -> None:
+    # By blocks, since a core file of 100 GB must not hold up whoever has called the copy off.
+    left = part.size_bytes
+    with source.open("rb") as there, target.open("wb") as here:
+        there.seek(part.first_byte)
+        while block := there.read(BLOCK_BYTES if left is None else min(left, BLOCK_BYTES)):
+            if stop.is_set():
+                raise Stopped
+            here.write(block)
+            left = None if left is None else left - len(block)
 
 
 @contextlib.contextmanager

@@ -55,7 +55,9 @@ if [[ -d $s ]]; then
   echo folder; exec tar -C "$s" -cf - .
 elif [[ -e $s ]]; then
   [[ -r $s ]] || { echo "$s can't be read by $(id -un)" >&2; exit 1; }
-  stat -L -c 'file %a %Y' -- "$s" && exec cat -- "$s"
+  stat -L -c 'file %a %Y' -- "$s" || exit
+  if [[ $first == 0 && -z $size ]]; then exec cat -- "$s"; fi
+  tail -c "+$((first + 1))" -- "$s" | { if [[ $size ]]; then exec head -c "$size"; else exec cat; fi; }
 else
   echo missing
 fi
@@ -92,10 +94,11 @@ async def write(host: "SshHost", path: str, content: bytes, mode: int) -> None:
         raise TransferError(host.name, f"can't write {path}: {_why(result)}")
 
 
-async def get(host: "SshHost", source: str, target: Path) -> None:
+async def get(host: "SshHost", source: str, target: Path, first_byte: int, size_bytes: int | None) -> None:
     """See `Host.get`."""
+    script = f"{_variable('s', source)}first={first_byte} size={'' if size_bytes is None else size_bytes}\n{_READ}"
     async with _Taker(host.name, source, target) as taker:
-        result = await host.run(_variable("s", source) + _READ, on_output=taker, check=False)
+        result = await host.run(script, on_output=taker, check=False)
         if result.exit_status != 0 and not (result.exit_status == 1 and CHANGED in result.stderr):
             raise TransferError(host.name, f"can't copy {source} to {target}: {_why(result)}")
         await taker.finish()

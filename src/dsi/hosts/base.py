@@ -199,8 +199,11 @@ class Host(abc.ABC):
         """
 
     @abc.abstractmethod
-    async def get(self, source: str, target: Path) -> None:
+    async def get(self, source: str, target: Path, *, first_byte: int = 0, size_bytes: int | None = None) -> None:
         """Copy a file or folder from the host; permissions are kept, missing parent folders are made.
+
+        Of a file only what begins at `first_byte` is copied, and no more than `size_bytes` (None: to its end). When it
+        fails there is no part of a file left, and of a folder perhaps some.
 
         Raises:
             SourceMissing, TransferError

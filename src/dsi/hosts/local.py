@@ -105,9 +105,10 @@ class LocalHost(Host):
         """See `Host.put`."""
         await self._copy(source, self.folder / target, into=target.endswith("/"))
 
-    async def get(self, source: str, target: Path) -> None:
+    async def get(self, source: str, target: Path, *, first_byte: int = 0, size_bytes: int | None = None) -> None:
         """See `Host.get`."""
-        await self._copy(self.folder / source, target, into=False)
+        part = _local_files.Part(first_byte, size_bytes)
+        await self._copy(self.folder / source, target, into=False, part=part)
 
     async def write_file(self, path: str, content: bytes, *, mode: int = 0o644) -> None:
         """See `Host.write_file`."""
@@ -116,10 +117,12 @@ class LocalHost(Host):
         except OSError as problem:
             raise TransferError(self.name, f"can't write {path}: {problem}") from problem
 
-    async def _copy(self, source: Path, target: Path, *, into: bool) -> None:
+    async def _copy(
+        self, source: Path, target: Path, *, into: bool, part: _local_files.Part = _local_files.WHOLE
+    ) -> None:
         stop = threading.Event()
         try:
-            await asyncio.to_thread(_local_files.copy, source, target, stop, into=into)
+            await asyncio.to_thread(_local_files.copy, source, target, stop, into=into, part=part)
         except _local_files.Missing as problem:
             raise SourceMissing(self.name, f"can't copy {source}: there is no such file or folder") from problem
         except OSError as problem:

@@ -363,9 +363,9 @@ class SshHost(Host):
         """See `Host.put`."""
         await _ssh_files.put(self, source, target)
 
-    async def get(self, source: str, target: Path) -> None:
+    async def get(self, source: str, target: Path, *, first_byte: int = 0, size_bytes: int | None = None) -> None:
         """See `Host.get`."""
-        await _ssh_files.get(self, source, target)
+        await _ssh_files.get(self, source, target, first_byte, size_bytes)
 
     async def write_file(self, path: str, content: bytes, *, mode: int = 0o644) -> None:
         """See `Host.write_file`."""

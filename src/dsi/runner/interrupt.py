@@ -1,6 +1,7 @@
 """Ctrl-C: the first time a wish to end in good order, the second time an order to stop at once."""
 
 import asyncio
+from collections.abc import Awaitable
 
 import structlog
 
@@ -29,3 +30,29 @@ class Interrupt:
         log.warning("interrupted: ending in good order; once more to stop at once")
         if (task := asyncio.current_task()) is not None:
             task.uncancel()
+
+    async def outlast(self, work: Awaitable[None]) -> None:
+        """Do something to its end, though the first interrupt comes meanwhile; the second calls it off.
+
+        Raises:
+            asyncio.CancelledError: it was called off.
+        """
+
+        async def to_its_end() -> None:
+            await work
+
+        task = asyncio.create_task(to_its_end())
+        while not task.done():
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError:
+                await self._unless_called_off(task)
+        task.result()
+
+    async def _unless_called_off(self, task: "asyncio.Task[None]") -> None:
+        try:
+            self.note()
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait({task})
+            raise

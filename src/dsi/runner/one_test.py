@@ -293,11 +293,9 @@ class OneTest:
             self._findings.add_problem(failure, "failed (workload)")
         for afterwards in self._surroundings.afterwards:
             try:
-                await afterwards(self._context, self._test, self._findings.status)
+                await self._interrupt.outlast(afterwards(self._context, self._test, self._findings.status))
             except DsiError as problem:
                 self._findings.add_problem(problem, "failed (workload)")
-            except asyncio.CancelledError:
-                self._interrupt.note()
         if self._interrupt.happened:
             self._findings.cancel(self._exit_status)
 

@@ -24,6 +24,7 @@ from dsi.runner import (
     TaskRunner,
     TestPlan,
 )
+from dsi.stages.artifacts import Artifacts
 from dsi.stages.client_files import FOR_CMD, client_files
 from dsi.stages.clock_offsets import note_clock_offsets
 from dsi.stages.dsisocket import TOKEN, SocketOfATest
@@ -95,6 +96,9 @@ async def _run_task(session: Session, tree: Tree, reports: Path, taken_over: Run
         checks.append(check_of_restarts_before(reports / "timeline.jsonl", taken_over.test))
     checks.append(_validate(deployment, config.validated(tree), session.progress))
     task_results = TaskResults(tree, reports, settings.task_name)
+    artifacts = Artifacts(deployment, settings, session.progress)
+    if taken_over is None:  # else all that lies there may be of the running test
+        await artifacts.begin(context)
     runner = TaskRunner(
         plan_of(tree),
         context,
@@ -103,7 +107,8 @@ async def _run_task(session: Session, tree: Tree, reports: Path, taken_over: Run
             preparations=preparations,
             companions=companions,
             checks=checks,
-            afterwards=[results.read],
+            # The artifacts last: what came of the test is known then.
+            afterwards=[results.read, artifacts.fetch],
             diagnose=Hangs(deployment).diagnose,
             for_cmd_alone=[TOKEN, *FOR_CMD],
             keeper=RunningTestKept(session.state, reports),

@@ -85,7 +85,12 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     "results": EventKind(
         "a test's output was read: so many numbers, and what could not be read", ["test", "metrics", "passed_over"]
     ),
-    "warning": EventKind("something to know that fails nothing", ["test", "host", "message"]),
+    "artifacts": EventKind(
+        "what the servers have left in a test is fetched; what can't be had is a `warning`",
+        ["test"],
+        ends_with=["files", "size_bytes"],
+    ),
+    "warning": EventKind("something to know that fails nothing", ["test", "host", "node", "message"]),
     "interrupted": EventKind("somebody pressed Ctrl-C, or sent SIGTERM or SIGHUP"),
     "task_end": EventKind("the task is over", ["error", "interrupted", "notes"]),
 }

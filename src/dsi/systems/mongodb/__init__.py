@@ -16,15 +16,18 @@ the outside in:
 - Secrets: `credentials` are the work directory's; `tls` knows what clients need for TLS, `certificate` looks at a
   server's, `tls_material` makes some.
 - While tests run: `watch` notices that a node goes down, `validation` sees whether the data are whole, `present` says
-  what a server does where a test hangs.
+  what a server does where a test hangs, `artifacts` what the nodes have left on their hosts.
 """
 
+from dsi.systems.mongodb.artifacts import Artifact, Left, Mark, first_mark
+from dsi.systems.mongodb.artifacts import look as look_for_artifacts
 from dsi.systems.mongodb.credentials import Secrets, User, user
 from dsi.systems.mongodb.credentials import kept as kept_secrets
 from dsi.systems.mongodb.credentials import make as make_secrets
 from dsi.systems.mongodb.deployment import Deployment, RestartReport
 from dsi.systems.mongodb.install import embedded_mongod
 from dsi.systems.mongodb.meta import login, meta
+from dsi.systems.mongodb.node import Node
 from dsi.systems.mongodb.present import current_operations, last_of_log
 from dsi.systems.mongodb.roles import present_roles
 from dsi.systems.mongodb.selection import parse_selectors
@@ -34,7 +37,11 @@ from dsi.systems.mongodb.validation import validated_problems
 from dsi.systems.mongodb.watch import NodeDown, NodeWatch
 
 __all__ = [
+    "Artifact",
     "Deployment",
+    "Left",
+    "Mark",
+    "Node",
     "NodeDown",
     "NodeWatch",
     "RestartReport",
@@ -43,9 +50,11 @@ __all__ = [
     "User",
     "current_operations",
     "embedded_mongod",
+    "first_mark",
     "kept_secrets",
     "last_of_log",
     "login",
+    "look_for_artifacts",
     "make_secrets",
     "make_tls_material",
     "meta",
