@@ -128,3 +128,31 @@ async def test_what_a_node_has_left_is_what_has_changed_and_what_is_missing_is_n
         await node.host.run("echo another > data/logs/mongod.log")
         (log,) = (one for one in (await look_for_artifacts(node, gone.mark)).new if one.kind == "log")
         assert (log.first_byte, log.size_bytes) == (0, 8)
+
+
+def test_what_is_too_large_or_can_not_be_written_is_told_and_the_rest_is_fetched(tmp_path: Path) -> None:
+    elf = r"printf '\x7fELF%12s\x04'"
+    fill = (
+        "{ yes 'a line that a server wrote' | head -c 3000000; echo the end; } >> data/logs/mongod.log;"
+        f"{{ {elf}; head -c 2000000 /dev/zero; }} > core.1; {elf} > core.2;"
+        "mkdir -p data/dbs/diagnostic.data; echo > data/dbs/diagnostic.data/metrics.interim"
+    )
+    in_the_way = f"mkdir -p reports/full/{NODE}; touch reports/full/{NODE}/diagnostic.data"
+    work = WorkDirectory(
+        tmp_path,
+        infrastructure_provisioning=hosts(1),
+        mongodb_setup=STANDALONE,
+        test_control=run(
+            ("full", "true"),
+            artifacts_max_mb=1,
+            pre_test=[{"on_mongod": fill}, {"on_localhost": in_the_way}],
+        ),
+    )
+    work.dsi("run")
+    node = tmp_path / "reports" / "full" / NODE
+    log = (node / "mongod.log").read_bytes()
+    assert (len(log), log[-8:]) == (1_000_000, b"the end\n")
+    assert [core.name for core in node.glob("core*")] == ["core.2"]
+    told = [event["message"] for event in work.events("warning") if event.get("node") == "single"]
+    for part in ("mongod.log has", "core.1 has", "diagnostic.data/metrics.interim"):
+        assert [message for message in told if part in message], told
