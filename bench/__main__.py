@@ -16,6 +16,7 @@ ROUNDS: Final = {
     "fan_out": 40,
     "ftdc": 15,
     "restart": 15,
+    "artifacts": 15,
 }
 """How often each measures, unless told otherwise."""
 

@@ -31,7 +31,7 @@ async def inside(rounds: int, login: dict[str, Any]) -> Samples:
     async with (
         asyncssh.connect(**login) as connection,
         connection.create_process("bash --norc") as shell,
-        _control_master(login) as ssh,
+        control_master(login) as ssh,
     ):
 
         async def in_shell() -> None:
@@ -57,12 +57,13 @@ async def inside(rounds: int, login: dict[str, Any]) -> Samples:
 
 
 @asynccontextmanager
-async def _control_master(login: dict[str, Any]) -> AsyncIterator[list[str]]:
-    """Keep a connection with OpenSSH's own client; gives the command line that uses it."""
+async def control_master(login: dict[str, Any], cipher: str | None = None) -> AsyncIterator[list[str]]:
+    """Keep a connection with OpenSSH's own client; gives the command line that uses it, the destination at its end."""
     (key_file,) = login["client_keys"]
     destination = ["-p", str(login["port"]), "-i", key_file, f"{login['username']}@{login['host']}"]
     with tempfile.TemporaryDirectory() as folder:
         options = ["-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-q"]
+        options += ["-c", cipher] if cipher else []
         ssh = ["ssh", *options, "-o", f"ControlPath={folder}/master", *destination]
         await _call(ssh[0], "-M", "-f", "-N", *ssh[1:])
         try:
