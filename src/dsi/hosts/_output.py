@@ -74,6 +74,9 @@ class Output:
         )
 
     def _keep(self, kept: bytearray, block: bytes) -> None:
+        if self._keep_bytes == 0:
+            self._cut = True
+            return
         kept += block
         if len(kept) > self._keep_bytes:
             self._cut = True

@@ -5,7 +5,7 @@ from typing import Any, Final, cast
 
 import asyncssh
 
-from dsi.hosts._output import BLOCK_BYTES, LAST_WORDS_S
+from dsi.hosts._output import LAST_WORDS_S
 from dsi.hosts._ssh_connection import WINDOW_BYTES
 from dsi.hosts.base import Reader
 
@@ -15,6 +15,9 @@ over standard input, ended by a NUL, so that no list of processes shows it."""
 
 NO_PROGRAM: Final = 127
 """The exit status of a shell that should run what isn't there."""
+
+AT_ONCE_BYTES: Final = 1 << 18
+"""How much is taken at once of what has come. Packets have 32 KiB: taking them one by one costs more than the rest."""
 
 DROPPED_BYTES: Final = 1000
 """How much of what is said outside of any command is kept, for an error's message."""
@@ -130,7 +133,7 @@ class Marked:
             ahead, self._ahead = self._ahead, b""
             return ahead
         try:
-            block = await self._reader.read(BLOCK_BYTES)
+            block = await self._reader.read(AT_ONCE_BYTES)
         except (OSError, asyncssh.Error) as error:
             raise Ended from error
         if not block:
@@ -170,5 +173,8 @@ class Section:
 
     def _prefix_bytes(self, block: bytes) -> int:
         """How many bytes at the end of the block could be the beginning of the mark."""
-        longest = min(len(self._mark) - 1, len(block))
-        return next((size for size in range(longest, 0, -1) if block.endswith(self._mark[:size])), 0)
+        begins, longest = self._mark[:1], min(len(self._mark) - 1, len(block))
+        at = block.find(begins, len(block) - longest)
+        while at >= 0 and not self._mark.startswith(block[at:]):
+            at = block.find(begins, at + 1)
+        return len(block) - at if at >= 0 else 0
