@@ -114,7 +114,8 @@ async def test_a_large_folder_that_is_refused_keeps_nobody_waiting(host: Host, t
 
 async def test_a_running_program_can_be_replaced(host: Host, tmp_path: Path) -> None:
     """A file is put in its place at once, never written into: a program that runs is no obstacle."""
-    await host.run("cp $(type -P sleep) program; (./program 1000 >/dev/null 2>&1 & echo $! > pid)")
+    running = "echo $! > pid; until [ /proc/$!/exe -ef program ]; do sleep 0.01; done"
+    await host.run(f"cp $(type -P sleep) program; (./program 1000 >/dev/null 2>&1 & {running})")
     source = tmp_path / "source"
     source.write_text("new")
     await host.put(source, "program")

@@ -291,13 +291,13 @@ class OneTest:
             "post_test", self._plan.post_test, self._context, self._progress, self._interrupt
         ):
             self._findings.add_problem(failure, "failed (workload)")
+        if self._interrupt.happened:
+            self._findings.cancel(self._exit_status)
         for afterwards in self._surroundings.afterwards:
             try:
                 await self._interrupt.outlast(afterwards(self._context, self._test, self._findings.status))
             except DsiError as problem:
                 self._findings.add_problem(problem, "failed (workload)")
-        if self._interrupt.happened:
-            self._findings.cancel(self._exit_status)
 
     async def _fetch_output_files(self) -> None:
         host = self._context.inventory.workload_client
