@@ -161,7 +161,8 @@ async def test_what_is_done_afterwards_outlasts_the_first_interrupt_and_not_the_
     for _ in range(interrupts):
         task.cancel()
         await asyncio.sleep(0)
-    (bed.client / "go-on").touch()
+    if interrupts == 1:  # else it is being ended, and might be quicker
+        (bed.client / "go-on").touch()
     (ended,) = await asyncio.gather(task, return_exceptions=True)
     assert bed.words == words
     if isinstance(ended, TaskOutcome):
