@@ -5,6 +5,7 @@ from typing import Any
 
 from dsi.control.registry import Owner, Registry
 from dsi.control.running import outcome_of
+from dsi.control.work import NOT_STARTED
 from dsi.errors import DsiError
 from dsi.timeline import Timeline
 from dsi.wire import Code, Envelope, Outcome
@@ -21,8 +22,8 @@ class Controls:
         self._timeline = timeline
         self._describe = describe
 
-    async def answer(self, envelope: Envelope, by: Owner) -> Outcome:
-        """Do what is asked."""
+    async def answer(self, envelope: Envelope, by: Owner, *, nothing_new: bool = False) -> Outcome:
+        """Do what is asked. `nothing_new`: the test has ended, and nothing is waited for any more."""
         ((key, argument),) = envelope.command.items()
         try:
             match key:
@@ -30,6 +31,8 @@ class Controls:
                     self._registry.cancel(argument, by)
                 case "mark":
                     self._timeline.add("mark", name=argument)
+                case "describe" if nothing_new:
+                    return NOT_STARTED
                 case "describe":
                     return Outcome(code=Code.OK, description=await self._describe())
         except DsiError as problem:

@@ -31,7 +31,7 @@ class Session:
     """Talks to one client: reads on while a command runs, runs its commands one after another, answers each line once.
 
     `run` goes on until the client's input ends, the client is gone, or the test ends (`ending` set, and `end` called):
-    then what has not begun isn't started any more.
+    then what was read until now is answered, and what has not begun isn't started any more.
     """
 
     def __init__(
@@ -60,13 +60,13 @@ class Session:
         self._log = log.bind(client=client)
         self._outbox = Outbox(writer, self._log)
         self._tasks = asyncio.TaskGroup()
-        self._reading: asyncio.Task[None] | None = None
+        self._listening: asyncio.Timeout | None = None
 
     async def run(self) -> None:
         """Serve the client, then close its connection."""
         try:
             async with self._tasks:
-                self._reading = self._tasks.create_task(self._read())
+                self._tasks.create_task(self._read())
                 self._tasks.create_task(self._answer_in_order())
         except Exception:  # noqa: BLE001  a task's boundary: what ends one conversation must not touch the others
             self._log.warning("dsisocket connection broke", exc_info=True)
@@ -78,10 +78,10 @@ class Session:
                     await self._writer.wait_closed()
 
     def end(self) -> None:
-        """Read no more, and let the client have what is still to be said, within `FLUSH_S` for each line."""
+        """Wait for no more lines, and let the client have what is still to be said, within `FLUSH_S` for each line."""
         self._outbox.hurry()
-        if self._reading is not None:
-            self._reading.cancel()
+        if self._listening is not None and not self._listening.expired():
+            self._listening.reschedule(0)
 
     def cancel(self, asked: Asked) -> None:
         """End a command of this client, or answer it in place of beginning it."""
@@ -96,18 +96,33 @@ class Session:
 
     async def _read(self) -> None:
         try:
-            while data := await self._reader.read(READ_BYTES):
+            while data := await self._next_block():
                 for message in self._decoder.feed(data):
                     await self._take(message)
                     if self._gate.is_closed:
                         self._log.warning("dsisocket client showed a wrong token too often, and is disconnected")
                         return
-            for message in self._decoder.finish():
-                await self._take(message)
+            if not self._ending.is_set():  # else it isn't the client who left its last line unfinished
+                for message in self._decoder.finish():
+                    await self._take(message)
         except GONE as problem:
             self._log.debug("dsisocket client gone", reason=str(problem))
         finally:
             self._inbox.close()
+
+    async def _next_block(self) -> bytes:
+        """Give what the client sends next, b"" at its end; once the test has ended, what has come by then."""
+        limit = asyncio.timeout(0 if self._ending.is_set() else None)
+        try:
+            async with limit:
+                self._listening = limit
+                return await self._reader.read(READ_BYTES)
+        except TimeoutError:
+            if limit.expired():
+                return b""
+            raise  # the way to the client is gone
+        finally:
+            self._listening = None
 
     async def _take(self, message: wire.Message) -> None:
         await asyncio.sleep(0)  # neither reading nor writing lets others go on while there is data: a flood would block
@@ -118,7 +133,7 @@ class Session:
             return
         asked = self._opened(message)
         if asked.outcome is None and asked.envelope is not None and asked.envelope.control is not None:
-            asked.outcome = await self._controls.answer(asked.envelope, self)
+            asked.outcome = await self._controls.answer(asked.envelope, self, nothing_new=self._ending.is_set())
             await self._reply(asked, asked.outcome)
             return
         if asked.outcome is None:

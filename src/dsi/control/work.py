@@ -15,7 +15,7 @@ GRACE_S = 2.0
 """How long a command that runs at the test's end has to finish by itself: enough for a shell command that the workload
 sent with its last breath, and short beside a test."""
 
-_NOT_STARTED = Outcome(code=Code.EXECUTION_ERROR, message="The test has ended: the command was not started")
+NOT_STARTED = Outcome(code=Code.EXECUTION_ERROR, message="The test has ended: the command was not started")
 _ENDED = "The test ended while the command ran: it was ended, and may have taken effect in part"
 
 
@@ -54,7 +54,7 @@ class Work:
         if retry_id is not None and (known := self._retries.known(retry_id, command)) is not None:
             return known
         if nothing_new:
-            return _NOT_STARTED
+            return NOT_STARTED
         run = self._execute(command)
         retry = self._retries.claim(retry_id, command) if retry_id is not None else None
         running = Running(
