@@ -2,6 +2,7 @@
 
 import re
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def work_directory(folder: Path, host: TestbedHost, task: str = TASK) -> WorkDir
     )
 
 
-def killed(work: WorkDirectory, *arguments: str, lines: int) -> None:
+def killed(work: WorkDirectory, *arguments: str, lines: int, just_before: Callable[[], object] = lambda: None) -> None:
     """Run dsi until the test has written so many lines, and kill it."""
     process = work.start(*arguments)
     log = work.folder / "reports" / "count" / "test_output.log"
@@ -57,6 +58,7 @@ def killed(work: WorkDirectory, *arguments: str, lines: int) -> None:
         lambda: process.poll() is not None or (log.exists() and len(log.read_bytes().splitlines()) >= before + lines),
         "it has written",
     )
+    just_before()
     process.send_signal(signal.SIGKILL)
     _, err = process.communicate()
     assert process.returncode == -signal.SIGKILL, err
@@ -90,6 +92,34 @@ def test_killed_at_several_moments_the_task_is_finished_as_if_it_had_not_been(
     assert left(host) == ""
     refused = work.dsi("test-control", "--attach", exit_status=3)
     assert "there is nothing to take over" in refused.stderr
+
+
+def test_an_sshd_that_was_not_told_of_the_crash_of_dsis_machine_does_not_keep_the_port(
+    tmp_path: Path, ssh_hosts: StartHosts
+) -> None:
+    (host,) = ssh_hosts(1)
+    work = work_directory(tmp_path, host)
+    work.dsi("provision")
+
+    def vanish() -> None:
+        """From now on nothing that dsi's connection brings is heard there."""
+        (connection,) = host.run_inside("ss", "-Htn", "state", "established", "sport = :22").splitlines()
+        port = connection.split()[3].rpartition(":")[2]
+        host.run_inside("iptables", "-I", "INPUT", "-p", "tcp", "--sport", port, "-j", "DROP")
+
+    killed(work, "test-control", lines=10, just_before=vanish)
+    assert "27007" in host.run_inside("ss", "-Hltn")
+    assert len(served(host)) == 1
+    (host.home / "done").touch()
+    work.dsi("test-control", "--attach", exit_status=1)
+    assert work.read("reports/count/test_output.log").splitlines()[-1] == "exit_status: 4 'failed'"
+    assert (host.home / "asked").read_text() == "ran\n" * 2
+    wait_until(lambda: served(host) == [], "no session is left")
+
+
+def served(host: TestbedHost) -> list[str]:
+    """The processes of sshd that serve a connection."""
+    return host.run_inside("sh", "-c", "pgrep -P 1 sshd || true").split()
 
 
 HOLD = """\

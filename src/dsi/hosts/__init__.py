@@ -13,7 +13,7 @@ from dsi.hosts.local import (
     start_local_hosts,
     this_machine,
 )
-from dsi.hosts.ssh import Note, SshHost, connect_ssh, unheard
+from dsi.hosts.ssh import Memory, Note, SshHost, connect_ssh, unheard
 
 __all__ = [
     "Handle",
@@ -21,6 +21,7 @@ __all__ = [
     "Listener",
     "LocalHost",
     "LocalHostRecord",
+    "Memory",
     "Note",
     "OnConnection",
     "OnOutput",

@@ -19,6 +19,7 @@ from dsi.hosts._output import Output
 from dsi.hosts._ssh_connection import Login, log_in
 from dsi.hosts._ssh_detached import beat_script, leave_script, removal_script, sweep_script
 from dsi.hosts._ssh_pool import Shells
+from dsi.hosts._ssh_served import SERVED_BY, Memory, Served, end_script
 from dsi.hosts._ssh_session import NoSession, ShellGone
 from dsi.hosts._ssh_shell import Command
 
@@ -43,31 +44,6 @@ Note = Callable[..., object]
 Restore = Callable[[], Awaitable[None]]
 """Sets up again, on a new link, what has to outlive the old one (a listening port)."""
 
-# Which process of sshd serves us: pid, start time, boot. The fresh bash is a child of the kept shell, which is sshd's.
-# Fields of /proc/PID/stat behind the name, which may hold anything: 1 state, 2 parent, 20 start time (proc(5)).
-_SERVED_BY: Final = """
-{ IFS= read -r line </proc/$PPID/stat && set -- ${line##*) } && p=$2 && IFS= read -r line </proc/$p/stat &&
-  set -- ${line##*) } && IFS= read -r boot </proc/sys/kernel/random/boot_id && echo "$p ${20} $boot"; } 2>/dev/null
-exit 0
-"""
-
-# Ends the sshd that served a connection which is dead for us and not for it: it holds our ports and our shells.
-_END_SERVER: Final = """
-IFS= read -r boot </proc/sys/kernel/random/boot_id && IFS= read -r name </proc/{pid}/comm || exit 0
-[[ $boot == {boot} && $name == sshd* ]] || exit 0
-gone() {{
-  IFS= read -r line </proc/{pid}/stat || return 0
-  set -- ${{line##*) }}
-  [[ ${{20}} != {start} || $1 == [ZX] ]]
-}}
-for signal in TERM KILL; do
-  gone && exit 0
-  kill -$signal {pid}
-  for _ in {{1..20}}; do gone && exit 0; sleep 0.05; done
-done 2>/dev/null
-exit 0
-"""
-
 
 class Link:
     """One connection, and the shells on it."""
@@ -79,27 +55,20 @@ class Link:
         """What ends commands never waits for the commands."""
         self.terminal = asyncio.Semaphore()
         """One terminal at a time."""
-        self.served_by: list[str] = []
-        """Process id, start time and boot of the sshd that serves it; empty where that can't be seen."""
+        self.served_by: Served = ()
 
-    async def start(self) -> None:
-        """Have a first shell ready.
+    async def start(self, memory: Memory) -> None:
+        """Have a first shell ready, and none of our earlier connections be served any more.
 
         Raises:
             NoSession
         """
         await self.shells.open_first()
-        self.served_by = (await self.tell(_SERVED_BY, self.shells)).split()
-
-    async def end_server(self, served_by: list[str]) -> None:
-        """End the sshd that served an earlier connection, if it is still there.
-
-        Raises:
-            NoSession
-        """
-        if served_by and served_by != self.served_by:
-            pid, start, boot = served_by
-            await self.tell(_END_SERVER.format(pid=pid, start=start, boot=boot), self.shells)
+        self.served_by = (await self.tell(SERVED_BY, self.shells)).split()
+        earlier = memory.last()
+        if earlier and earlier != self.served_by:
+            await self.tell(end_script(earlier), self.shells)
+        memory.keep(self.served_by)
 
     async def tell(self, script: str, shells: Shells) -> str:
         """Run a short script of ours, and give its output.
@@ -142,8 +111,9 @@ class Machine:
     `limit_s` is how long that is tried. `note` gets `connection_lost`, `connection_regained` and `connection_given_up`.
     """
 
-    def __init__(self, login: Login, link: Link, *, limit_s: float, note: Note) -> None:
+    def __init__(self, login: Login, link: Link, *, limit_s: float, note: Note, memory: Memory) -> None:
         self.login = login
+        self._memory = memory
         self._limit_s = limit_s
         self._note = note
         self._names: list[str] = []
@@ -329,8 +299,7 @@ class Machine:
     async def _new_link(self, name: str) -> Link:
         link = Link(await log_in(name, self.login))
         try:
-            await link.start()
-            await link.end_server(self._last.served_by)
+            await link.start(self._memory)
         except BaseException:
             await link.close()
             raise
@@ -345,7 +314,7 @@ def _since(begun_s: float) -> float:
     return round(clock.SYSTEM.monotonic_s() - begun_s, 3)
 
 
-async def make_machine(name: str, login: Login, *, limit_s: float, note: Note) -> Machine:
+async def make_machine(name: str, login: Login, *, limit_s: float, note: Note, memory: Memory) -> Machine:
     """Log in, and have a shell ready.
 
     Raises:
@@ -353,11 +322,11 @@ async def make_machine(name: str, login: Login, *, limit_s: float, note: Note) -
     """
     link = Link(await log_in(name, login))
     try:
-        await link.start()
+        await link.start(memory)
     except NoSession as error:
         await link.close()
         raise HostUnreachable(name, f"logged in ({login}), but {error}") from error
     except BaseException:
         await link.close()
         raise
-    return Machine(login, link, limit_s=limit_s, note=note)
+    return Machine(login, link, limit_s=limit_s, note=note, memory=memory)

@@ -20,13 +20,14 @@ from dsi.hosts._ssh_detached import Detached, group_script, new_handle
 from dsi.hosts._ssh_end import end_group
 from dsi.hosts._ssh_machine import Link, Machine, Note, make_machine
 from dsi.hosts._ssh_ports import SshListener, join_streams, who_listens
+from dsi.hosts._ssh_served import Memory, OwnMemory
 from dsi.hosts._ssh_session import NoSession, ShellGone
 from dsi.hosts._ssh_shell import Command, Shell
 from dsi.hosts._ssh_terminal import run_on_terminal
 from dsi.hosts.base import KEEP_BYTES, Handle, Host, Listener, OnConnection, OnLimit, OnOutput, Reader, Writer
 from dsi.model import Result
 
-__all__ = ["Note", "SshHost", "connect_ssh", "unheard"]
+__all__ = ["Memory", "Note", "SshHost", "connect_ssh", "unheard"]
 
 _log = structlog.get_logger(__name__)
 
@@ -56,13 +57,15 @@ async def connect_ssh(
     connect_timeout_s: float = 10.0,
     reconnect_s: float = 120.0,
     note: Note = unheard,
+    memory: Memory | None = None,
 ) -> "SshHost":
     """Log in on a host, and have a shell ready there.
 
     Port, user and keys that aren't given come from `~/.ssh/config`, the agent and ssh's defaults; with a `key_file`
     only that key is tried. The host's key is looked up in the file `known_hosts`, and written there the first time.
     A dead peer is noticed within `keepalive_s`. A connection that breaks is set up again, for up to `reconnect_s`;
-    `note` gets the events of that, as `Timeline.add` does.
+    `note` gets the events of that, as `Timeline.add` does. An sshd that still serves an earlier connection is ended, as
+    far as `memory` knows of it (None: of connections of this host).
 
     Raises:
         HostUnreachable: no login within `connect_timeout_s`, or no shell; has address, port, user, key and what to try.
@@ -76,7 +79,7 @@ async def connect_ssh(
         keepalive_s=keepalive_s,
         connect_timeout_s=connect_timeout_s,
     )
-    return SshHost(name, await make_machine(name, login, limit_s=reconnect_s, note=note))
+    return SshHost(name, await make_machine(name, login, limit_s=reconnect_s, note=note, memory=memory or OwnMemory()))
 
 
 @dataclass(eq=False)

@@ -7,9 +7,10 @@ from pathlib import Path
 import structlog
 
 from dsi.errors import DsiError, raise_together
-from dsi.hosts import Host, Note, SshHost, conn_argv, connect_ssh, local_host, this_machine, unheard
+from dsi.hosts import Host, Memory, Note, SshHost, conn_argv, connect_ssh, local_host, this_machine, unheard
 from dsi.model import HostEntry
 from dsi.provisioning import local
+from dsi.provisioning.served import ServedIn
 from dsi.state import State
 
 log = structlog.get_logger()
@@ -18,16 +19,19 @@ _THIS_MACHINE = ("localhost", "127.0.0.1")
 _KNOWN_HOSTS = "known_hosts"
 
 
-async def connect(entries: Sequence[HostEntry], state: State, note: Note = unheard) -> dict[HostEntry, Host]:
+async def connect(
+    entries: Sequence[HostEntry], state: State, note: Note = unheard, *, after_a_crash: bool = False
+) -> dict[HostEntry, Host]:
     """Connect to every listed host, the machines side by side; listings of one machine share a connection.
 
-    `note` gets what happens to the connections later: event and fields, as `Timeline.add` does.
+    `note` gets what happens to the connections later: event and fields, as `Timeline.add` does. `after_a_crash`: an
+    sshd that still serves an earlier dsi on the workload client is ended; for who holds the work directory's lock.
 
     Raises:
         HostUnreachable: one can't be reached, or lets nobody in; SeveralFailed: several. Nothing stays open then.
         StateError: a local host isn't up any more.
     """
-    hosts, failures = await connect_to_those_there(entries, state, note)
+    hosts, failures = await connect_to_those_there(entries, state, note, after_a_crash=after_a_crash)
     if failures:
         await close_all(hosts.values())
         raise_together(failures)
@@ -35,7 +39,7 @@ async def connect(entries: Sequence[HostEntry], state: State, note: Note = unhea
 
 
 async def connect_to_those_there(
-    entries: Sequence[HostEntry], state: State, note: Note = unheard
+    entries: Sequence[HostEntry], state: State, note: Note = unheard, *, after_a_crash: bool = False
 ) -> tuple[dict[HostEntry, Host], list[DsiError]]:
     """Connect to the hosts that can be reached, and give what kept us from the others.
 
@@ -44,12 +48,14 @@ async def connect_to_those_there(
     """
     here = {entry: _here(entry, state) for entry in entries if not _by_ssh(entry)}
     machines = {entry.machine: entry for entry in reversed(entries) if _by_ssh(entry)}
+    clients = {entry.machine for entry in entries if entry.role == "workload_client" and after_a_crash}
     connected: dict[object, SshHost] = {}
     failures: list[DsiError] = []
 
     async def log_in(entry: HostEntry) -> None:
         try:
-            connected[entry.machine] = await _log_in(entry, state, note)
+            memory = ServedIn(state, entry) if entry.machine in clients else None
+            connected[entry.machine] = await _log_in(entry, state, note, memory)
         except DsiError as failure:
             failures.append(failure)
 
@@ -68,7 +74,7 @@ def _named(host: SshHost, name: str) -> SshHost:
     return host if host.name == name else host.named(name)
 
 
-async def _log_in(entry: HostEntry, state: State, note: Note) -> SshHost:
+async def _log_in(entry: HostEntry, state: State, note: Note, memory: Memory | None) -> SshHost:
     return await connect_ssh(
         entry.name,
         entry.public_ip,
@@ -79,6 +85,7 @@ async def _log_in(entry: HostEntry, state: State, note: Note) -> SshHost:
         keepalive_s=entry.ssh_keepalive_s,
         reconnect_s=entry.ssh_reconnect_s,
         note=note,
+        memory=memory,
     )
 
 

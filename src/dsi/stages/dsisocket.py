@@ -1,18 +1,15 @@
 """The dsisocket of a test: what its clients may run, with what, and what it says of the run."""
 
-import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from dsi.clock import SYSTEM
 from dsi.commands import Allowed, Context, Scope, known_words, parse
 from dsi.config.models import AUTO_TOKEN, Dsisocket, Test
 from dsi.control import PROTOCOL_LEVEL, Journal, Run, client_address, open_dsisocket
-from dsi.errors import PortTaken, raise_together
-from dsi.hosts.base import Host, Reader, Writer
+from dsi.errors import raise_together
 from dsi.masking import hide
 from dsi.stages.asked_in_vain import AskedInVain
 from dsi.state import State
@@ -27,15 +24,6 @@ _TOKEN = "dsisocket_token"  # noqa: S105  the name of a file
 
 _STATE = "dsisocket"
 """Where `dsi send` finds it: `.dsi/dsisocket.json`, which only its owner can read."""
-
-
-PORT_S: Final = 20.0
-"""How long sshd may take to free the port of a dsi that was killed."""
-
-
-async def _turned_away(_reader: Reader, writer: Writer) -> None:
-    """Serve a client that came a moment too early: it is to try again."""
-    writer.close()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +81,6 @@ class SocketOfATest:
             }
 
         again = test.id == self.taken_over
-        if again:
-            await self._wait_for_port(context.inventory.workload_client)
         token = self.state.read(_TOKEN)
         async with open_dsisocket(
             context.inventory.workload_client,
@@ -139,19 +125,6 @@ class SocketOfATest:
         if not again:
             path.unlink(missing_ok=True)
         return Journal(path)
-
-    async def _wait_for_port(self, client: Host) -> None:
-        """Wait until sshd has noticed that the dsi which had the port is gone."""
-        with suppress(TimeoutError):  # whoever opens it will be told who has it
-            async with asyncio.timeout(PORT_S):
-                while True:
-                    try:
-                        listener = await client.listen(self.settings.bind_addr, self.settings.port, _turned_away)
-                    except PortTaken:
-                        await SYSTEM.sleep(0.2)
-                    else:
-                        await listener.close()
-                        return
 
     async def _topology(self) -> list[Mapping[str, str]]:
         nodes = self.deployment.nodes

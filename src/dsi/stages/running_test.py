@@ -126,7 +126,7 @@ async def end_left(state: State) -> None:
     handles = [handle for handle in (running.handle, *running.background.values()) if handle is not None]
     if handles:
         entry = next(entry for entry in provisioning.remembered(state) if entry.role == "workload_client")
-        hosts = await provisioning.connect([entry], state)
+        hosts = await provisioning.connect([entry], state, after_a_crash=True)
         try:
             for handle in handles:
                 await hosts[entry].release(handle, outlives_s=_SOON_S)

@@ -114,7 +114,7 @@ class Session:
                 )
             entries = provisioning.entries_of(settings.out, settings.tfvars)
             provisioning.remember(self.state, entries)
-            hosts = await provisioning.connect(entries, self.state, self.timeline.add)
+            hosts = await provisioning.connect(entries, self.state, self.timeline.add, after_a_crash=True)
             self._inventory = Inventory(hosts, this_machine("localhost", self.work_directory))
             self.timeline.add("hosts", hosts=[entry.name for entry in entries])
         return self._inventory
