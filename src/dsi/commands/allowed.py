@@ -33,10 +33,11 @@ class Allowed:
         if key in self._words:
             return
         verbs = [] if key in COMMANDS else ["exec"] if isinstance(argument, str) else list(argument)
-        refused = [verb for verb in verbs if verb not in self._words] if verbs else [key]
-        if refused:
+        refused = [verb for verb in verbs if verb not in self._words]
+        if refused or not verbs:
+            named = f"{key}: {', '.join(refused)}" if refused else key
             raise InvalidCommand(
-                f"{', '.join(refused)}: not allowed here (test_control.dsisocket.allow); nothing was run",
+                f"{named}: not allowed here (test_control.dsisocket.allow); nothing was run",
                 path=key,
                 allowed=sorted(self._words),
             )
