@@ -12,11 +12,13 @@ OK = {"status_code": 0, "status": "OK", "message": "I think the command might ha
 class FakeDsi:
     """Answers OK to everything, and keeps what was said to it.
 
-    `cuts`: so many connections are closed once a command has come in; `events`: so many come before each reply.
+    `cuts`: so many connections are closed once a command has come in, `login_cuts`: once a token has; `events`: so many
+    come before each reply.
     """
 
     def __init__(self) -> None:
         self.cuts = 0
+        self.login_cuts = 0
         self.events = 0
         self.token: str | None = None
         self.lines: list[dict[str, Any]] = []
@@ -40,6 +42,9 @@ class FakeDsi:
             while line := await reader.readline():
                 message = json.loads(line)
                 if "auth" in message:
+                    if self.login_cuts:
+                        self.login_cuts -= 1
+                        return
                     authorized = message["auth"] == self.token
                     self._say(writer, OK if authorized else self._refusal())
                     continue

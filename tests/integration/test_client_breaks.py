@@ -146,6 +146,17 @@ async def test_the_token_is_shown_first_on_each_connection_and_a_wrong_one_is_to
                 await client.send(COMMAND)
 
 
+async def test_a_cut_before_the_token_is_answered_is_tried_again_since_nothing_was_sent_yet(dsi: FakeDsi) -> None:
+    dsi.token = "secret"
+    dsi.login_cuts = 2
+    with DsiSocket(dsi.address, token="secret", retry=False) as client:
+        await asyncio.to_thread(client.send, COMMAND)
+    dsi.login_cuts = 2
+    async with AsyncDsiSocket(dsi.address, token="secret", retry=False) as again:
+        await again.send(COMMAND)
+    assert (dsi.connections, len(dsi.lines)) == (6, 2)
+
+
 async def test_what_dsi_itself_answers_goes_without_retry_id_and_is_asked_again_too(dsi: FakeDsi) -> None:
     dsi.cuts = 1
     with DsiSocket(dsi.address) as client:

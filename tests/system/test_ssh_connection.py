@@ -242,3 +242,22 @@ async def test_a_connection_that_has_just_broken_is_not_taken_for_a_refusal(sshd
         await open_process(connection, "true")
     assert not problem.value.refused
     await connection.wait_closed()
+
+
+CUT = """
+IFS= read -r times <~/cuts && ((times > 0)) && echo $((times - 1)) >~/cuts && kill -KILL $PPID
+"""
+"""For ~/.bashrc, which sshd's shell reads: the session's own sshd is killed, as often as the file says."""
+
+
+async def test_a_connection_that_breaks_before_there_is_a_shell_is_tried_again(sshd: Sshd, connect: Connect) -> None:
+    (sshd.home / ".bashrc").write_text(CUT)
+    (sshd.home / "cuts").write_text("3\n")
+    assert (await (await connect(sshd)).run("echo here; cat cuts")).stdout == "here\n0\n"
+
+
+async def test_one_that_always_breaks_then_is_an_error(sshd: Sshd, connect: Connect) -> None:
+    (sshd.home / ".bashrc").write_text(CUT)
+    (sshd.home / "cuts").write_text("1000\n")
+    with pytest.raises(HostUnreachable, match=r"logged in .* but the SSH connection broke"):
+        await connect(sshd)

@@ -23,7 +23,7 @@ _HOP: Final = re.compile(r"\[?(.*?)\]?(?::(\d+))?")
 """`address`, `address:port`, `[::1]:port`."""
 
 RETRY_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
-"""Waits between attempts: sshd drops connections at random when more than MaxStartups log in at once."""
+"""Waits between attempts to log in: sshd drops connections at random when more than MaxStartups do so at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ import structlog
 from dsi import clock
 from dsi.errors import HostError, HostUnreachable
 from dsi.hosts._output import Output
-from dsi.hosts._ssh_connection import Login, log_in
+from dsi.hosts._ssh_connection import RETRY_S, Login, log_in
 from dsi.hosts._ssh_detached import beat_script, leave_script, removal_script, sweep_script
 from dsi.hosts._ssh_pool import Shells
 from dsi.hosts._ssh_served import SERVED_BY, Memory, Served, end_script
@@ -315,18 +315,24 @@ def _since(begun_s: float) -> float:
 
 
 async def make_machine(name: str, login: Login, *, limit_s: float, note: Note, memory: Memory) -> Machine:
-    """Log in, and have a shell ready.
+    """Log in, and have a shell ready. Tried again when the connection breaks before that.
 
     Raises:
         HostUnreachable
     """
-    link = Link(await log_in(name, login))
-    try:
-        await link.start(memory)
-    except NoSession as error:
-        await link.close()
-        raise HostUnreachable(name, f"logged in ({login}), but {error}") from error
-    except BaseException:
-        await link.close()
-        raise
-    return Machine(login, link, limit_s=limit_s, note=note, memory=memory)
+    pauses_s = iter(RETRY_S)
+    while True:
+        link = Link(await log_in(name, login))
+        try:
+            await link.start(memory)
+            return Machine(login, link, limit_s=limit_s, note=note, memory=memory)
+        except NoSession as error:
+            await asyncio.sleep(0)  # asyncssh says that it is closed a turn later
+            pause_s = next(pauses_s, None) if link.connection.is_closed() else None
+            await link.close()
+            if pause_s is None:
+                raise HostUnreachable(name, f"logged in ({login}), but {error}") from error
+            await clock.SYSTEM.sleep(pause_s)
+        except BaseException:
+            await link.close()
+            raise
