@@ -24,6 +24,8 @@ async def say(host: SshHost, word: str) -> str:
         ("printf %999s x; printf %1000s y >&2", b" " * 998 + b"x", b" " * 999 + b"y"),
         ("printf %5000s x; echo e >&2", b" " * 4999 + b"x", b"e\n"),
         ("printf 'ä€'; LC_ALL=C.UTF-8 printf 'ö' >&2", "ä€".encode(), "ö".encode()),
+        ("sleep 0.3", b"", b""),
+        ("sleep 0.3; echo o; echo e >&2", b"o\n", b"e\n"),
     ],
 )
 async def test_each_output_comes_as_it_was_written(
@@ -35,6 +37,30 @@ async def test_each_output_comes_as_it_was_written(
         streams = Streams()
         await host.run(command, outlives_s=ORPHAN_S, on_output=streams)
         assert streams.text == {"stdout": stdout, "stderr": stderr}
+    await nothing_is_left(host, server)
+
+
+async def test_of_many_at_once_each_ones_output_comes_while_it_runs(ssh_hosts: StartHosts, connect: Connect) -> None:
+    (server,) = ssh_hosts(1)
+    host = await connect(server)
+    all_streams = [Streams() for _ in range(8)]  # as many as there are shells
+    running = [
+        asyncio.create_task(
+            host.run(
+                f"sleep 0.{number}; echo begun; until [[ -e go ]]; do sleep 0.1; done; exit {number}",
+                outlives_s=ORPHAN_S,
+                on_output=streams,
+                check=False,
+            )
+        )
+        for number, streams in enumerate(all_streams)
+    ]
+    async with asyncio.timeout(60):
+        for streams in all_streams:
+            await streams.begun.wait()
+    (server.home / "go").touch()
+    assert [(await command).exit_status for command in running] == list(range(8))
+    assert {streams.text["stdout"] for streams in all_streams} == {b"begun\n"}
     await nothing_is_left(host, server)
 
 

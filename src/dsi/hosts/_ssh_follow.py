@@ -102,7 +102,8 @@ _dsi_supervise() {
     rm -f -- "$i".* "$slot".*
     exit 0
   fi
-  [[ $tails ]] && _dsi_tell "$s more"
+  # The tails may have sent all of it or not: dsi, who has counted, asks for the rest. Nothing has no rest.
+  [[ $tails ]] && ((o_end + e_end > 0)) && _dsi_tell "$s more"
   [[ $short ]] || _dsi_rest
   [[ ! $err ]] || printf %s "$err" >&4
   mark=$out$mark

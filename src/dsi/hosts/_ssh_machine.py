@@ -126,6 +126,7 @@ class Machine:
         self._finished: list[str] = []
         self._due = False
         self._removing: asyncio.Task[None] | None = None
+        self._late: set[int] = set()
         self._nudging = asyncio.Lock()
         self._whispers: set[asyncio.Task[Any]] = set()
         self._last = link
@@ -170,13 +171,20 @@ class Machine:
             await self._whisper("".join(beat_script(token) for token in self._tokens))
 
     async def nudge(self, asked: Command) -> None:
-        """Have a supervisor send the output as it comes, if the command hasn't ended soon."""
+        """Have a supervisor send the output as it comes, if the command hasn't ended soon. Many are told together."""
         await asyncio.wait({asked.pid})
         if not asked.pid.cancelled():
             await clock.SYSTEM.sleep(SOON_S)
-            async with self._nudging:  # under load most have ended when it is their turn, and need none
-                # In a task of its own: cut off in the middle it would cost the shell.
-                await asyncio.shield(self._start(self._whisper(f"kill -USR1 {asked.pid.result()} 2>/dev/null; exit 0")))
+            pid = asked.pid.result()
+            self._late.add(pid)
+            try:
+                async with self._nudging:  # under load most have ended when it is their turn, and need none
+                    if pid in self._late:  # else who came before has told it, too
+                        pids, self._late = " ".join(map(str, self._late)), set()
+                        # In a task of its own: cut off in the middle it would cost the shell.
+                        await asyncio.shield(self._start(self._whisper(f"kill -USR1 {pids} 2>/dev/null; exit 0")))
+            finally:
+                self._late.discard(pid)
 
     def finish(self, detached: str, *, at_once: bool) -> None:
         """Note that nothing more is wanted of a detached command. What is left of it goes now, or with some others."""
