@@ -46,12 +46,16 @@ def test_a_node_that_dies_fails_the_test_unless_it_was_meant_to_and_so_does_one_
     for place in (result.stderr, work.read("test_control.out.yml")):
         assert "signal 9 (SIGKILL)" in " ".join(place.split())
     assert "rs0:primary (primary), crash" in result.stderr
-    assert "analysis: 2 errors, " in result.stderr
-    # Without a host: the node that died is found, and nothing of what was asked for.
+    assert "analysis: 3 errors, " in result.stderr
+    # Without a host: the node that died and the fault that wasn't are found, and nothing of what was asked for.
     found = json.loads(work.dsi("analyze", "--json", exit_status=1).stdout)["findings"]
     errors = [(one["rule"], one["test"], one["node"]) for one in found if one["severity"] == "error"]
-    assert errors == [("node_down", "test0", "secondary1"), ("test_failed", "test0", None)]
-    assert {one["test"] for one in found} == {"test0"}
+    assert errors == [
+        ("node_down", "test0", "secondary1"),
+        ("test_failed", "test0", None),
+        ("test_failed", "test3", None),
+    ]
+    assert {one["test"] for one in found} == {"test0", "test3"}
 
 
 WRITE = """python3 - <<'END'
