@@ -15,7 +15,7 @@ import asyncio
 import secrets
 import shlex
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -215,7 +215,9 @@ class Shell:
             self.held = True
             raise ShellGone(begun=False, exit_status=0, said="a process that was left behind holds its output")
         command.pid.set_result(int(self._stdout.line))
-        await self._follow(command, output, end)
+        # Closed here and not by who feeds, which may be called off in the middle of that.
+        async with aclosing(command.stdin) if command.stdin else nullcontext():
+            await self._follow(command, output, end)
         return int(self._stdout.line)
 
     async def _follow(self, command: Command, output: Output, end: str) -> None:
@@ -238,13 +240,12 @@ class Shell:
 
     async def _feed(self, blocks: AsyncGenerator[bytes, None], *, whole: bool) -> None:
         stdin = self._process.stdin
-        async with aclosing(blocks):
-            async for block in blocks:
-                try:
-                    stdin.write(block)
-                    await stdin.drain()
-                except (OSError, asyncssh.Error):
-                    return  # the session is ending: who reads from it will say so
+        async for block in blocks:
+            try:
+                stdin.write(block)
+                await stdin.drain()
+            except (OSError, asyncssh.Error):
+                return  # the session is ending: who reads from it will say so
         if whole:
             stdin.write_eof()
 
