@@ -7,11 +7,12 @@ Both processes end when the shell does. What follows runs in a subshell, so that
 
 from typing import Final
 
-# A trap's action does all the work, and sets `again` since it interrupts `wait` (in bash 5.2 it spoils `read -t`).
+# A trap's action does all the work; in bash 5.2 it spoils `read -t`, and `wait`: see _dsi_reap.
 # `read -t` on a pipe in which nothing comes is a sleep that costs no process.
 # LC_ALL=C: in other locales an incomplete character swallows what is behind it, and lengths aren't bytes.
 # `read -N` reads a pipe in blocks; with a delimiter it is byte by byte.
-# File descriptors: 3 the session's input, 4 its stderr, 5 silence, 7 the pipe from the shell, 8 that to the command.
+# File descriptors: 3 the session's input, 4 its stderr, 5 silence, 7 the pipe from the shell, then that
+# from the reaper, 8 that to the command.
 FOLLOW: Final = r"""
 _dsi_prepare() {
   [[ -e /dev/fd/7 ]] || exec 7<> <(:)
@@ -23,7 +24,7 @@ _dsi_prepare() {
 }
 _dsi_follow() {
   local go begin length prepared request line s stat
-  s= mine= tails= others= again= ending= quiet=
+  s= mine= tails= others= ending= quiet=
   folder=$HOME/.dsi/run slot=$HOME/.dsi/run/@SLOTS@.$_dsi_slot
   prepared=$slot
   trap '[[ $mine ]] || rm -f -- "$prepared".*' EXIT
@@ -40,8 +41,8 @@ _dsi_follow() {
   exec </dev/null 3<&-
   set -- ${request%%$'\n'*}
   i=$folder/$1 beat=$folder/$2.beat mark=$3 may_start=$4 at_once=$5 orphan_s=$6 o=$7 e=$8
-  trap 'again=1; _dsi_show' USR1
-  trap 'again=1; _dsi_end' TERM
+  trap _dsi_show USR1
+  trap _dsi_end TERM
   echo "$begin$BASHPID"
   if [[ $may_start == 1 ]]; then
     # A request that lay in the pipe when its sshd ended must not start what another request has started and finished.
@@ -70,17 +71,27 @@ _dsi_ready() {
   local line
   c=
   [[ -d $folder ]] || mkdir -p -m 700 "$folder"
-  exec 8<> <(:)
+  exec 7<> <(:) 8<> <(:)
   {  # opened before the fork: later they would be made again where the shell has ended and they were removed
-    set -m
-    bash --norc --noprofile -c 'LC_ALL=C IFS= read -r REPLY <&3 && LC_ALL=C IFS= read -r -N "$REPLY" REPLY <&3 &&
-      exec 3<&- && eval "$REPLY"' 3</dev/fd/8 </dev/null >&6 2>&9 4>&- 6>&- 8>&- 9>&- &
-    c=$!
-    set +m
+    (_dsi_reap) </dev/null >/dev/null 3<&- 4>&- &
   } 6>>"$slot.out" 9>>"$slot.err"
+  IFS= read -r c <&7
   { IFS= read -r line <"/proc/$BASHPID/stat"; IFS= read -r boot </proc/sys/kernel/random/boot_id; }
   set -- ${line##*) }
   start=${20}
+}
+_dsi_reap() {  # a wait that a trap interrupts may never hear of the child's end (bash 5.2): here no signal does
+  trap '' USR1 TERM
+  set -m
+  (
+    trap - USR1 TERM
+    exec bash --norc --noprofile -c 'LC_ALL=C IFS= read -r REPLY <&3 && LC_ALL=C IFS= read -r -N "$REPLY" REPLY <&3 &&
+      exec 3<&- && eval "$REPLY"' 3</dev/fd/8 >&6 2>&9 6>&- 7>&- 8>&- 9>&-
+  ) &
+  echo "$!" >&7
+  exec 6>&- 8>&- 9>&-
+  wait "$!"
+  echo "$?" >&7
 }
 _dsi_now() { IFS=' ' read -r up _ </proc/uptime && up=${up/./}; }  # hundredths of seconds
 _dsi_beat() { _dsi_now && echo "$up" >"$beat"; }
@@ -88,11 +99,7 @@ _dsi_supervise() {
   local short out err
   printf '%s\n%s' "${#1}" "$1" >&8
   exec 8>&-
-  while again=; do
-    wait "$c"
-    s=$?
-    [[ $again ]] || break
-  done
+  IFS= read -r s <&7
   trap '' USR1 TERM
   [[ ! $ending ]] || _dsi_wait_for_group
   _dsi_sizes
