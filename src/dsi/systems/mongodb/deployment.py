@@ -177,9 +177,11 @@ class Deployment:
         `clean_logs` and `clean_db_dir` of `mongodb_setup` say what is deleted before.
 
         Raises:
-            ClusterError, CommandFailed, HostError: the nodes that did start go on, and are remembered.
+            ClusterError, CommandFailed, HostError: the nodes that did start go on, and are remembered. Where a server
+                that isn't dsi's has a node's port or data, nothing was started, and nothing deleted.
         """
         await self.stop()
+        await side_by_side(node.insist_on_room() for node in self.nodes)
         await side_by_side(
             self._start(cluster, cluster.nodes, Beginning.first(self._setup)) for cluster in self.clusters
         )
@@ -276,6 +278,7 @@ class Deployment:
         else:
             await cluster.before_stop(nodes)
             raise_together(await _stop(nodes))
+        await side_by_side(node.insist_on_room() for node in nodes)
         return await self._start(cluster, nodes, beginning)
 
     async def _start(self, cluster: Cluster, nodes: Sequence[Node], beginning: Beginning) -> float:

@@ -2,7 +2,7 @@
 
 from dsi.errors import ClusterError
 from dsi.hosts.base import Host
-from dsi.systems.mongodb import log
+from dsi.systems.mongodb import log, room
 from dsi.systems.mongodb.layout import Layout
 from dsi.systems.mongodb.plan import NodePlan
 from dsi.systems.mongodb.process import NotStarted
@@ -11,11 +11,7 @@ from dsi.systems.mongodb.process import NotStarted
 async def explained(why: NotStarted, plan: NodePlan, host: Host, layout: Layout, *, limit_ms: int) -> ClusterError:
     """Give the error that says why, with who has the port, or with what the server wrote. `limit_ms`: what it had."""
     if why.reason == "taken":
-        holder = await host.who_listens(layout.address, plan.port)
-        return ClusterError(
-            plan.label,
-            f"port {plan.port} of {layout.address} on {host.name} is taken by {holder}: end that, or change net.port",
-        )
+        return await room.port_taken(plan, host, layout)
     command = f"{' '.join(layout.command)} on {host.name}"
     if why.reason == "slow":
         message = f"{command} runs, but took no connection within timeouts.start_ms ({limit_ms})"

@@ -10,7 +10,7 @@ from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError, Server
 from dsi.config.models import SetupTimeouts, ShutdownOptions
 from dsi.errors import ClusterError, DsiError, Preflight
 from dsi.hosts.base import Host
-from dsi.systems.mongodb import certificate, failed_start, folders, mongod_config, process
+from dsi.systems.mongodb import certificate, failed_start, folders, mongod_config, process, room
 from dsi.systems.mongodb.access import Access
 from dsi.systems.mongodb.client import Client, Document
 from dsi.systems.mongodb.ends import Ends
@@ -54,11 +54,19 @@ class Node:
 
     # --- starting -------------------------------------------------------------------------------------------
 
+    async def insist_on_room(self) -> None:
+        """See that nobody else has its port or its data folder. It must not run.
+
+        Raises:
+            ClusterError: somebody has; it says who, where that can be seen.
+        """
+        await room.insist(self.plan, self.host, self.layout)
+
     async def prepare(self, *, clean_logs: bool, clean_db_dir: bool) -> None:
         """Make the folders that the server needs, and delete what is to be deleted. The node must not run.
 
         Raises:
-            CommandFailed: the host's shell says why; also where the data folder isn't one.
+            CommandFailed: the host's shell says why; also where the data folder isn't one, or a server lives in it.
         """
         db_path = self.layout.db_path
         await folders.make(self.host, self.layout.folders)
