@@ -59,7 +59,7 @@ class Deployment:
 
     Raises:
         ConfigError: nodes that can't be together, or what this version doesn't bring up.
-        Preflight: two hosts on this machine would share a data folder.
+        Preflight: hosts on this machine would share a data folder, say.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Deployment:
         self._records = Records(state, assembly, self.nodes)
         self.announced: list[Announced] = []
         """What `expect_down` was told; whoever looks at it clears it."""
-        preflight.refuse_shared_paths(self.nodes)
+        preflight.refuse_shared_paths(self.nodes, state.work_directory)
 
     async def __aenter__(self) -> Self:
         """Begin; nothing is opened before it is needed."""
