@@ -1,5 +1,6 @@
 """A node's folders on its host: making them, and deleting in them what is meant to be deleted, and nothing else."""
 
+import posixpath
 import shlex
 from collections.abc import Sequence
 
@@ -110,6 +111,15 @@ async def clean_logs(host: Host, log_path: str, db_path: str) -> None:
         CommandFailed
     """
     await host.run(f"set -- {shlex.join([log_path, db_path])}\n{_CLEAN_LOGS}")
+
+
+async def remove_file(host: Host, path: str) -> None:
+    """Remove a file that dsi has put there, and its folder, if that is empty then. One that is gone is no error.
+
+    Raises:
+        CommandFailed
+    """
+    await host.run(f"rm -f -- {shlex.quote(path)}; rmdir -- {shlex.quote(posixpath.dirname(path))} 2>/dev/null || :")
 
 
 async def tail(host: Host, file: str, *, lines: int, written_since: str = "") -> list[str]:

@@ -199,6 +199,11 @@ class Node:
         except (PyMongoError, TimeoutError):
             return None
 
+    @property
+    def has_key_file(self) -> bool:
+        """Whether a key file is put on its host when it starts."""
+        return self._access.key is not None and (self.process is not None or self.starting)
+
     async def log_tail(self) -> list[str]:
         """Give the lines that tell most of the server's log; ten at most."""
         return await tail(self.host, self.layout)
