@@ -261,7 +261,9 @@ async def _catch_up(primary: Node, member: Node) -> None:
         return state_of(hello or None) in {"SECONDARY", "PRIMARY"} and _last_write(hello) >= wanted
 
     await member.look()
-    if member.process is None or not await until(has_it, within_s=_CATCH_UP_S):
+    if member.process is None:
+        raise ClusterError(member.plan.label, "is down, and was not compared", await member.log_tail())
+    if not await until(has_it, within_s=_CATCH_UP_S):
         state = state_of(await member.hello())
         waited_s = SYSTEM.monotonic_s() - begun_s
         raise ClusterError(
