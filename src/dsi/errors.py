@@ -178,7 +178,8 @@ class InvalidCommand(DsiError):
 
 
 def raise_together(failures: Sequence[DsiError]) -> None:
-    """Raise the failures as one error; nothing where there are none."""
+    """Raise the failures as one error, what several say alike once; nothing where there are none."""
+    failures = list({(type(failure), str(failure)): failure for failure in failures}.values())
     if not failures:
         return
     if len(failures) == 1:

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from tests.integration.mongodb_bed import CONFIG, Bed, bed_of, client, pids
 
+from dsi.config.models import MongodbSetup
 from dsi.errors import CommandFailed, DsiError, Preflight
-from dsi.hosts import LocalHost
-from dsi.systems.mongodb import embedded_mongod
+from dsi.hosts import LocalHost, this_machine
+from dsi.state import State
+from dsi.systems.mongodb import Deployment, embedded_mongod
 
 MONGOD = embedded_mongod()
 
@@ -89,10 +91,26 @@ async def test_two_local_hosts_never_share_a_journal(bed: Bed, tmp_path: Path) -
         await bed.deployment({"cluster_type": "replset", "mongod": nodes}, journal_dir=str(tmp_path / "shared"))
 
 
-async def test_a_folder_that_this_machine_cannot_have_is_said_before_anything_is_started(bed: Bed) -> None:
-    deployment = await bed.deployment(bed.standalone(), journal_dir="/proc/journal")
-    with pytest.raises(Preflight, match=r"can't have journal_dir /proc/journal/mongod.27017: .*in overrides.yml"):
-        await deployment.install()
+async def test_a_local_hosts_node_has_nothing_outside_of_the_work_directory(bed: Bed, tmp_path: Path) -> None:
+    elsewhere = tmp_path.parent / "media" / "journal"
+    with pytest.raises(
+        Preflight, match=r"journal_dir .* outside of the work directory.*; in overrides.yml, write mong"
+    ):
+        await bed.deployment(bed.standalone(), journal_dir=str(elsewhere))
+    config = {**CONFIG, "storage": {"dbPath": f"{tmp_path}/../data"}}
+    with pytest.raises(Preflight, match=r"storage.dbPath .* outside of the work directory.*; in overrides.yml, give"):
+        await bed.deployment(bed.standalone(config=config))
+    await bed.deployment(bed.standalone(), journal_dir=str(tmp_path / "media"))
+    assert not elsewhere.exists()
+
+
+async def test_a_folder_that_this_machine_cannot_have_is_said_before_anything_is_started(tmp_path: Path) -> None:
+    machine = this_machine("mongod.0", tmp_path)
+    node = {"cluster_type": "standalone", "public_ip": "127.0.0.1", "journal_dir": "/proc/journal"}
+    setup = MongodbSetup.model_validate({"topology": [node]})
+    async with Deployment(setup, lambda _: machine, state=State(tmp_path)) as deployment:
+        with pytest.raises(Preflight, match=r"can't have journal_dir /proc/journal/mongod.27017: .*in overrides.yml"):
+            await deployment.install()
 
 
 # --- numactl_prefix -----------------------------------------------------------------------------------------------

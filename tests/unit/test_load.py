@@ -49,3 +49,35 @@ def test_without_authentication_there_is_neither_password_nor_user(tmp_path: Pat
     assert tree.get("mongodb_setup.mine") == "x"
     assert tree.get("mongodb_setup.meta.mongodb_url") == "mongodb://h:27017/"
     assert kept_secrets(State(tmp_path)) is None
+
+
+@pytest.mark.parametrize(
+    ("provisioning", "given"),
+    [
+        (
+            "tfvars: {mongod_instance_count: 1}\n",
+            "infrastructure_provisioning.tfvars.*_instance_count gives 1 of mongod",
+        ),
+        (
+            "provider: static\nhosts: {mongod: [{public_ip: h}]}\n",
+            "infrastructure_provisioning.hosts gives 1 of mongod",
+        ),
+        ("tfvars: {mongod_instance_count: 2}\n", None),
+    ],
+)
+def test_a_reference_to_a_host_that_provisioning_will_not_give_is_an_error_at_its_place(
+    tmp_path: Path, provisioning: str, given: str | None
+) -> None:
+    (tmp_path / "infrastructure_provisioning.yml").write_text(provisioning)
+    nodes = "\n".join(
+        f"  - {{cluster_type: standalone, public_ip: '${{infrastructure_provisioning.out.mongod.{number}.public_ip}}'}}"
+        for number in (0, 1)
+    )
+    (tmp_path / "mongodb_setup.yml").write_text(f"topology:\n{nodes}\n")
+    errors = [str(problem) for problem in check(load(tmp_path)) if not problem.warning]
+    if given is None:
+        assert errors == []
+    else:
+        (error,) = errors
+        assert error.startswith("mongodb_setup.yml:3:")
+        assert f"there is no host mongod.1: {given}" in error

@@ -59,7 +59,7 @@ class Deployment:
 
     Raises:
         ConfigError: nodes that can't be together, or what this version doesn't bring up.
-        Preflight: two hosts on this machine would share a data folder.
+        Preflight: hosts on this machine would share a data folder, say.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Deployment:
         self._records = Records(state, assembly, self.nodes)
         self.announced: list[Announced] = []
         """What `expect_down` was told; whoever looks at it clears it."""
-        preflight.refuse_shared_paths(self.nodes)
+        preflight.refuse_shared_paths(self.nodes, state.work_directory)
 
     async def __aenter__(self) -> Self:
         """Begin; nothing is opened before it is needed."""
@@ -177,9 +177,11 @@ class Deployment:
         `clean_logs` and `clean_db_dir` of `mongodb_setup` say what is deleted before.
 
         Raises:
-            ClusterError, CommandFailed, HostError: the nodes that did start go on, and are remembered.
+            ClusterError, CommandFailed, HostError: the nodes that did start go on, and are remembered. Where a server
+                that isn't dsi's has a node's port or data, nothing was started, and nothing deleted.
         """
         await self.stop()
+        await side_by_side(node.insist_on_room() for node in self.nodes)
         await side_by_side(
             self._start(cluster, cluster.nodes, Beginning.first(self._setup)) for cluster in self.clusters
         )
@@ -242,6 +244,14 @@ class Deployment:
         raise_together(failed)
         await self._records.dismiss_strays()
 
+    async def remove_keys(self) -> None:
+        """Remove the key files that dsi has put on hosts which it didn't make. The nodes must not run.
+
+        Raises:
+            HostError, CommandFailed: a host refused it.
+        """
+        await self._records.remove_keys()
+
     async def attach(self) -> list[str]:
         """Find the nodes that an earlier dsi has started; give the names of those that no longer run (logged too).
 
@@ -276,6 +286,7 @@ class Deployment:
         else:
             await cluster.before_stop(nodes)
             raise_together(await _stop(nodes))
+        await side_by_side(node.insist_on_room() for node in nodes)
         return await self._start(cluster, nodes, beginning)
 
     async def _start(self, cluster: Cluster, nodes: Sequence[Node], beginning: Beginning) -> float:

@@ -15,7 +15,8 @@ class Layout:
     """How a node lies on its host. Relative paths begin in the home folder of the host's user.
 
     `address` is where its own host reaches it. `prefix` is put before the program. `db_path` is None for a mongos;
-    `journal` is where the journal lies if not in there.
+    `journal` is where the journal lies if not in there. `is_in_work_directory`: dsi has made the host, in its work
+    directory, and the host goes with all that is in there.
     """
 
     config: Mapping[str, Any]
@@ -27,6 +28,7 @@ class Layout:
     journal: str | None
     key_path: str
     files: Files
+    is_in_work_directory: bool
 
     @classmethod
     def of(cls, plan: NodePlan, *, prefix: Sequence[str], local_address: str | None, has_key: bool) -> Self:
@@ -62,6 +64,7 @@ class Layout:
                 name=f"{plan.program}.{plan.port}",
                 lock=f"{plan.db_path}/mongod.lock" if plan.db_path else None,
             ),
+            is_in_work_directory=local_address is not None,
         )
 
     @property

@@ -3,6 +3,7 @@
 import posixpath
 import shlex
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from dsi.errors import CommandFailed, ConfigError, Preflight
 from dsi.systems.mongodb import mongod_config
@@ -18,8 +19,10 @@ if ! command -v -- "$1" > /dev/null; then echo "there is no program $1" >&2; exi
 """
 
 
-def refuse_shared_paths(nodes: Sequence[Node]) -> None:
-    """Refuse one absolute path for several hosts of this machine: on machines of their own it would be several.
+def refuse_shared_paths(nodes: Sequence[Node], work_directory: Path) -> None:
+    """Refuse absolute paths that were meant for machines of their own, where hosts of this machine would share them.
+
+    Those of this work directory, or those of others: a host that lies in the work directory has nothing outside of it.
 
     Raises:
         Preflight: with the override to write.
@@ -27,6 +30,11 @@ def refuse_shared_paths(nodes: Sequence[Node]) -> None:
     owners: dict[str, Node] = {}
     for node in nodes:
         for option, path, remedy in _absolute_paths(node):
+            if node.layout.is_in_work_directory and not Path(path).resolve().is_relative_to(work_directory.resolve()):
+                raise Preflight(
+                    f"{node.plan.label}: {option} {path} is outside of the work directory: hosts of other work "
+                    f"directories would share it, and no teardown would remove it; {remedy}"
+                )
             owner = owners.setdefault(path, node)
             if owner is not node:
                 raise Preflight(
