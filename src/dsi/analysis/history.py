@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from dsi import clock
 from dsi.analysis.finding import TestVerdict
-from dsi.analysis.windows import Kind, Window, Windows
+from dsi.analysis.windows import SETTLING_S, Kind, Window, Windows
 
 FILE: Final = "timeline.jsonl"
 
@@ -173,7 +173,11 @@ class _Reader:
         else:
             start_s = self._begin_of(name, event)
             times = sorted((start_s, event.time_s))  # the clock may have been set back meanwhile
-            self._windows.append(Window(kind=kind, start_s=times[0], end_s=times[1], what=what))
+            whole = name in _SPANS_ASKED_FOR and went_well(event)
+            window = Window(kind=kind, start_s=times[0], end_s=times[1], what=what, whole=whole)
+            self._windows.append(window)
+            if whole:
+                self._up_again(event.fields.get("restarted"), window)
 
     def _begin_of(self, name: str, end: Event) -> float:
         """Give when a span began, and take it from the open ones."""
@@ -186,6 +190,13 @@ class _Reader:
                 return window.start_s
         return end.time_s - duration_s
 
+    def _up_again(self, nodes: object, restart: Window) -> None:
+        """Let nothing more follow from that nodes went down, once a restart has brought them back."""
+        back = frozenset(nodes if isinstance(nodes, list) else ())
+        for index, window in enumerate(self._windows):
+            if window.kind == "down" and window.nodes <= back and window.start_s + SETTLING_S >= restart.start_s:
+                self._windows[index] = replace(window, end_s=max(window.start_s, restart.end_s), whole=True)
+
     # --- single events ------------------------------------------------------------------------------------------------
 
     def _process(self, event: Event) -> None:
@@ -196,12 +207,20 @@ class _Reader:
     def _stage(self, event: Event) -> None:
         stage = event.fields.get("stage")
         self.history.torn_down = stage == _TEARDOWN
+        self._stage_is_over(event)
         if stage in ("mongodb_setup", _TEARDOWN):
-            end_s = math.inf if stage == _TEARDOWN else event.time_s
-            self._windows.append(Window(kind="restart", start_s=event.time_s, end_s=end_s, what=f"stage {stage}"))
+            window = Window(kind="restart", start_s=event.time_s, end_s=math.inf, what=f"stage {stage}", whole=True)
+            self._windows.append(window)
+
+    def _stage_is_over(self, event: Event) -> None:
+        """End what the stage before has disturbed. What follows from it, `cluster_start` says."""
+        for index, window in enumerate(self._windows):
+            if window.what.startswith("stage ") and window.end_s == math.inf:
+                self._windows[index] = replace(window, end_s=max(window.start_s, event.time_s))
 
     def _test_begin(self, event: Event) -> None:
         name = str(event.fields.get("test"))
+        self._stage_is_over(event)
         known = self.history.tests.get(name)  # it goes on, where dsi was killed and another has taken it over
         start_s = event.time_s if known is None else known.start_s
         self.history.tests[name] = TestVerdict(id=name, status="unfinished", start_s=start_s)
@@ -248,6 +267,11 @@ class _Reader:
         self.history.offsets[host] = Offset(offset_s=offset_s, uncertainty_s=unsure_s)
 
 
+def went_well(end: Event) -> bool:
+    """Tell whether a span came to its end, and did what it was to do."""
+    return not end.fields.get("error") and not end.fields.get("interrupted")
+
+
 def _kind_of(name: str, fields: Fields) -> Kind | None:
     if name in _SPANS_ASKED_FOR:
         return "crash" if fields.get("mode") == "crash" else "restart"
@@ -255,7 +279,7 @@ def _kind_of(name: str, fields: Fields) -> Kind | None:
         return None
     command = json.dumps(fields.get("command"))
     if "expect_down" in command:
-        return "restart"
+        return "fault"
     return "command" if "on_" in command and "retrieve_files" not in command else None
 
 

@@ -131,7 +131,7 @@ def test_a_finding_has_file_line_time_host_and_node_and_says_what_to_do(reports:
 
 
 @pytest.mark.parametrize("form", [line, None], ids=["structured", "text"])
-def test_an_election_is_expected_in_a_restart_and_just_after_it_and_found_elsewhere(
+def test_an_election_is_expected_in_a_restart_a_warning_soon_after_it_and_an_error_elsewhere(
     reports: Reports, form: object
 ) -> None:
     at = election if form else (lambda at_s: old_line(at_s, "Starting an election, since we've seen no PRIMARY"))
@@ -139,11 +139,80 @@ def test_an_election_is_expected_in_a_restart_and_just_after_it_and_found_elsewh
     reports.span(30, 40, "restart_mongodb", mode="clean", restarted=["first"])
     reports.event(100, "test_end", test="t", status="passed", exit_status=0)
     reports.event(101, "task_end")
-    reports.log(at(29), at(35), at(52), at(70), at(80))
+    reports.log(at(29), at(35), at(41.5), at(43), at(54), at(70), at(80))
     found = reports.analyze()
-    (finding,) = found.findings
-    assert (finding.rule, finding.severity, finding.line, finding.count) == ("election", "error", 4, 2)
+    error, warning = found.findings
+    assert (error.rule, error.severity, error.line, error.count) == ("election", "error", 6, 2)
+    assert (warning.rule, warning.severity, warning.line, warning.count) == ("election", "warning", 4, 2)
+    assert "at that time, or shortly before: restart_mongodb (clean)" in warning.message
     assert found.expected == {"election": 3}
+
+
+def test_a_connection_that_broke_in_a_restart_may_be_noticed_some_time_later(reports: Reports) -> None:
+    reports.span(30, 40, "restart_mongodb", mode="clean", restarted=["first"])
+    reports.a_test()
+    broken = "Error sending response to client. Ending connection from remote"
+    reports.log(line(50, 22989, broken, component="NETWORK"), line(60, 22989, broken, component="NETWORK"))
+    assert [one.line for one in reports.analyze().findings] == [2]
+
+
+def test_that_nodes_went_down_in_a_restart_explains_no_more_than_the_restart_does(reports: Reports) -> None:
+    reports.event(10, "test_begin", test="t")
+    reports.event(30, "restart_mongodb_begin", mode="clean", span=1)
+    reports.event(38, "node_down", test="t", host="mongod.0", node="first", expected=True)
+    reports.event(40, "restart_mongodb_end", mode="clean", span=1, restarted=["first"], duration_s=10, error=None)
+    reports.event(80, "node_down", test="t", host="mongod.0", node="first", expected=True)
+    reports.event(100, "test_end", test="t", status="passed", exit_status=0)
+    reports.event(101, "task_end")
+    reports.log(election(50), election(92))
+    found = reports.analyze()
+    assert ([one.line for one in found.findings], found.expected) == ([1], {"election": 1})
+
+
+@pytest.mark.parametrize("how", [{"error": "first did not start"}, {"interrupted": True}])
+def test_a_restart_that_did_not_come_to_its_end_explains_what_follows(reports: Reports, how: dict[str, object]) -> None:
+    reports.event(10, "test_begin", test="t")
+    reports.event(30, "restart_mongodb_begin", mode="clean", span=1)
+    reports.event(40, "restart_mongodb_end", mode="clean", span=1, duration_s=10, **how)
+    reports.event(100, "test_end", test="t", status="passed", exit_status=0)
+    reports.event(101, "task_end")
+    reports.log(election(52))
+    assert reports.analyze().expected == {"election": 1}
+
+
+def test_what_somebody_tells_a_set_to_do_is_an_error_as_soon_as_the_cluster_has_been_started(reports: Reports) -> None:
+    reports.event(0.1, "stage", stage="mongodb_setup")
+    reports.span(1, 8, "cluster_start")
+    reports.event(8.1, "stage", stage="test_control")
+    reports.a_test(8.2)
+    reports.log(
+        line(7, 4615661, "Starting an election due to step up request", component="ELECTION"),
+        line(8.5, 21579, "Attempting to step down in response to replSetStepDown command", component="COMMAND"),
+        line(8.6, 4615661, "Starting an election due to step up request", component="ELECTION"),
+    )
+    found = reports.analyze()
+    assert [(one.severity, one.rule, one.line) for one in found.findings] == [
+        ("error", "stepdown", 2),
+        ("error", "election", 3),
+    ]
+    assert found.expected == {"election": 1}
+
+
+def test_a_node_that_is_lost_just_after_the_start_explains_as_a_warning_what_follows(reports: Reports) -> None:
+    reports.span(1, 8, "cluster_start")
+    reports.event(8.2, "test_begin", test="t")
+    reports.event(9, "node_down", test="t", host="mongod.0", node="first", how="signal 9", expected=False)
+    reports.event(60, "test_end", test="t", status="passed", exit_status=0)
+    reports.event(61, "task_end")
+    reports.log(line(9, 21216, "Member is now in state DOWN"), election(20), path="t/mongod.1/second/mongod.log")
+    found = reports.analyze()
+    assert [(one.severity, one.rule) for one in found.findings] == [
+        ("error", "node_down"),
+        ("warning", "member_unreachable"),
+        ("warning", "election"),
+    ]
+    assert all("shortly before: first went down" in one.message for one in found.findings[1:])
+    assert found.expected == {}
 
 
 def test_an_election_while_dsi_ran_a_command_on_the_servers_is_a_warning_that_names_it(reports: Reports) -> None:

@@ -6,11 +6,13 @@ crashes.
 """
 
 import re
+from typing import Final
 
 from dsi.analysis.rules.rule import LogRule
-from dsi.analysis.windows import ASKED_FOR
+from dsi.analysis.windows import ASKED_FOR, Kind
 
 _SEVERE = frozenset("EF")
+_MAY_FOLLOW_FROM: Final[frozenset[Kind]] = ASKED_FOR | {"lost", "command"}
 
 
 def _words(pattern: str) -> "re.Pattern[str]":
@@ -60,7 +62,7 @@ ROLLBACK = LogRule(
     ids=frozenset({21593}),
     words=_words(r"^transition to ROLLBACK|^rollback - |^Starting rollback"),
     expected_in=ASKED_FOR,
-    follows_in=frozenset({"lost"}),
+    follows_in=ASKED_FOR | {"lost"},
 )
 
 TOO_STALE = LogRule(
@@ -80,7 +82,7 @@ UNCLEAN_SHUTDOWN = LogRule(
     ids=frozenset({22271}),
     words=_words(r"^Detected unclean shutdown"),
     expected_in=frozenset({"crash", "was_down"}),
-    follows_in=frozenset({"lost", "restart"}),
+    follows_in=frozenset({"lost", "restart", "fault"}),
 )
 
 STEPDOWN = LogRule(
@@ -91,7 +93,8 @@ STEPDOWN = LogRule(
     ids=frozenset({21402, 21475, 21481, 21579, 21809}),
     words=_words(r"^Stepping down from primary|relinquishing primary|^Attempting to step down in response"),
     expected_in=ASKED_FOR,
-    follows_in=frozenset({"lost", "command"}),
+    follows_in=_MAY_FOLLOW_FROM,
+    orders=_words(r"in response to replSetStepDown"),
 )
 
 ELECTION = LogRule(
@@ -102,7 +105,8 @@ ELECTION = LogRule(
     ids=frozenset({4615652, 4615660, 4615661, 4615662, 21450}),
     words=_words(r"^Starting an election|^election succeeded, assuming primary"),
     expected_in=ASKED_FOR,
-    follows_in=frozenset({"lost", "command"}),
+    follows_in=_MAY_FOLLOW_FROM,
+    orders=_words(r"due to step ?up request"),
 )
 
 MEMBER_UNREACHABLE = LogRule(
@@ -112,7 +116,7 @@ MEMBER_UNREACHABLE = LogRule(
     ids=frozenset({21216}),
     words=_words(r"is now in state DOWN"),
     expected_in=ASKED_FOR,
-    follows_in=frozenset({"lost", "command"}),
+    follows_in=_MAY_FOLLOW_FROM,
 )
 
 CONNECTION_RESET = LogRule(
@@ -123,7 +127,8 @@ CONNECTION_RESET = LogRule(
     ids=frozenset({22988, 22989}),
     words=_words(r"^Error sending response to client|^Error receiving request from client"),
     expected_in=ASKED_FOR | {"cmd_end"},
-    follows_in=frozenset({"lost", "command"}),
+    follows_in=_MAY_FOLLOW_FROM,
+    noticed_late=True,  # a driver's `hello` is answered after 10 s, also where nobody listens any more
 )
 
 TOO_MANY_CONNECTIONS = LogRule(
@@ -151,7 +156,7 @@ LOG_ERROR = LogRule(
     levels=frozenset("E"),
     expected_in=ASKED_FOR,
     expected_words=_OF_A_DISTURBANCE,
-    follows_in=frozenset({"lost", "command"}),
+    follows_in=_MAY_FOLLOW_FROM,
 )
 
 HEALTHY = _words(
