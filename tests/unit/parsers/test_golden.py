@@ -1,5 +1,7 @@
 """What each program writes is read as the numbers that it says."""
 
+import json
+
 import pytest
 from tests.unit.parsers.reading import beside, golden, in_perf_json, said
 
@@ -82,12 +84,41 @@ def test_the_text_of_fio_gives_the_same_names() -> None:
         ("iperf3_udp.txt", 10.2e6),
         ("iperf2.txt", 49.5e9),
         ("iperf2.csv", 30916636466),
+        ("iperf3_megabytes.txt", 425 * 8 * 1024**2),
+        ("iperf3_prefixed.txt", 2.40e9),  # with a time and a title before each line
     ],
 )
 def test_what_iperf_sent_is_the_network_bandwidth(name: str, bits_per_s: float) -> None:
     assert in_perf_json(golden("iperf", None, name)) == {
         ("NetworkBandwidth", 1, OPS): pytest.approx(bits_per_s, rel=1e-6)
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "back"),
+    [
+        ("iperf3_bidir.json", 1413112601.0613844, 1486400398.486774),
+        ("iperf3_bidir.txt", 3.19e9, 2.29e9),
+        ("iperf3_bidir_p2.txt", 1.18e9, 4.10e9),
+        ("iperf3_udp_bidir.txt", 100e6, 100e6),
+    ],
+)
+def test_what_iperf_sent_in_both_directions_at_once_are_two_results(name: str, there: float, back: float) -> None:
+    assert in_perf_json(golden("iperf", None, name)) == {
+        ("NetworkBandwidth", 1, OPS): pytest.approx(there),
+        ("NetworkBandwidth_reverse", 1, OPS): pytest.approx(back),
+    }
+
+
+def test_iperfs_stream_of_json_has_its_result_in_the_last_event() -> None:
+    """`--json-stream` of iperf3 3.17 and later: https://software.es.net/iperf/invoking.html."""
+    events = [
+        {"event": "start", "data": {"version": "iperf 3.17"}},
+        {"event": "interval", "data": {"sum": {"bits_per_second": 1}}},
+        {"event": "end", "data": {"sum_sent": {"bits_per_second": 12.5}, "sum_received": {"bits_per_second": 12}}},
+    ]
+    measured = said("iperf", "\n".join(json.dumps(event) for event in events))
+    assert in_perf_json(measured) == {("NetworkBandwidth", 1, OPS): 12.5}
 
 
 def test_py_tpccs_table_is_new_orders_per_second() -> None:
