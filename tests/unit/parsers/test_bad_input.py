@@ -1,5 +1,6 @@
 """Output is whatever a program, a terminal, a crash or another program has made of it."""
 
+import json
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import suppress
@@ -84,6 +85,28 @@ def test_json_is_found_among_the_lines_of_others_also_inside_it() -> None:
     measured = said("fio", mixed)
     assert measured.metrics == golden("fio", None, "fio.json").metrics
     assert measured.passed_over == ["test_output.log, line 1: the JSON that begins here has no end"]
+
+
+@pytest.mark.parametrize(("kind", "name"), [("fio", "fio.json"), ("iperf", "iperf3.json"), ("k6", "k6_export.json")])
+def test_json_that_is_cut_off_does_not_take_the_next_with_it(kind: str, name: str) -> None:
+    """The first run was killed, wherever it was, and the second went well."""
+    whole = (GOLDEN / name).read_text()
+    metrics = golden(kind, None, name).metrics
+    for cut in [len(whole) * share // 24 for share in range(1, 24)]:
+        for noise in ("\n", "\n}\n", "\nretrying\n"):
+            measured = said(kind, whole[:cut] + noise + whole + noise)
+            assert measured.metrics == metrics
+            said_so = "test_output.log, line 1: the JSON that begins here "
+            assert "}" in noise or measured.passed_over[0].startswith(said_so)  # with a bracket it may be whole
+    measured = said(kind, whole[: len(whole) // 2] + "\n" + whole + whole)
+    assert measured.metrics == [*metrics, *metrics]
+
+
+def test_json_in_one_line_that_is_cut_off_does_not_take_the_next_with_it() -> None:
+    whole = json.dumps(json.loads((GOLDEN / "k6_export.json").read_text()))
+    metrics = golden("k6", None, "k6_export.json").metrics
+    for cut in [*range(1, 200), len(whole) // 2, len(whole) - 1]:
+        assert said("k6", f"{whole[:cut]}\n{whole}\n").metrics == metrics
 
 
 def test_json_that_is_cut_off_or_too_deep_is_said() -> None:
