@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tests.unit.parsers.reading import beside, golden, in_perf_json, said
+from tests.unit.parsers.reading import GOLDEN, beside, golden, in_perf_json, said
 
 OPS = "ops_per_sec"
 
@@ -55,6 +55,28 @@ def test_fios_json_is_read_wherever_it_stands(name: str) -> None:
         for direction in ("read", "write")
         for what in ("clat_mean", "iops")
     ]
+
+
+@pytest.mark.parametrize(("name", "iops"), [("fio_status.json", 199.866755), ("fio_status.txt", 198)])
+def test_of_what_fio_tells_while_it_runs_the_last_is_the_result(name: str, iops: float) -> None:
+    """`--status-interval=1`: each time of all until then."""
+    once = golden("fio", None, name)
+    (value,) = [metric.value for metric in once.metrics if metric.name.endswith("_read_iops")]
+    assert value == pytest.approx(iops)
+
+
+def test_runs_of_fio_one_after_another_are_a_value_each() -> None:
+    def run(end_ms: int, iops: float, *, took_ms: int) -> str:
+        job = {"jobname": "a", "elapsed": -(-took_ms // 1000), "job_runtime": took_ms - 20}
+        clat = {"clat_ns": {"mean": 1, "stddev": 1}}
+        return json.dumps({"timestamp_ms": end_ms, "jobs": [{**job, "read": {"iops": iops, **clat}}]})
+
+    runs = [(10_000, 1, 500), (10_600, 2, 510), (11_200, 3, 490), (12_800, 4, 1200), (14_100, 5, 1200)]
+    measured = said("fio", "\n".join(run(end_ms, iops, took_ms=took_ms) for end_ms, iops, took_ms in runs))
+    assert [metric.value for metric in measured.metrics if metric.name == "fio_a_read_iops"] == [1, 2, 3, 4, 5]
+    text = (GOLDEN / "fio_status.txt").read_text()
+    twice = said("fio", text + text.replace("pid=", "pid=1"))
+    assert [metric.value for metric in twice.metrics if metric.name.endswith("iops")] == [198, 198]
 
 
 def test_fios_numbers_have_their_units() -> None:
