@@ -13,15 +13,7 @@ from dsi.analysis.folder import Source
 from dsi.analysis.history import History
 from dsi.analysis.rules import RULES, FtdcRule
 from dsi.analysis.rules.rule import Episode, Samples
-from dsi.analysis.windows import (
-    ASKED_FOR,
-    Kind,
-    Settling,
-    Window,
-    as_long_as_it_may_matter,
-    not_after_its_end,
-    until_it_is_over,
-)
+from dsi.analysis.windows import ASKED_FOR, Kind, Window, as_long_as_it_may_matter, not_after_its_end
 from dsi.errors import NoDiagnosticData
 from dsi.ftdc import Damage, Series, series
 
@@ -70,26 +62,24 @@ def _check(folder: Source, samples: Samples, history: History) -> Iterator[Findi
     for name, rule in _RULES.items():
         told = []
         for episode in rule.check(samples):
-            settling = until_it_is_over if rule.settles else not_after_its_end
-            expected = any(one.kind != "command" for one in _around(episode, folder, history, settling))
-            if not expected or episode.end_s - episode.start_s > _SHORT_S:
-                told.append((episode, _cause(episode, rule, folder, history)))
+            cause = _cause(episode, rule, folder, history)
+            if cause is None or cause.kind == "command" or episode.end_s - episode.start_s > _SHORT_S:
+                told.append((episode, cause))
         if told:
             yield _finding(name, rule, folder, told)
 
 
 def _cause(episode: Episode, rule: FtdcRule, folder: Source, history: History) -> Window | None:
     """Give what an episode may come from: a command of the user, whose effect is not known, if there is no other."""
-    settling = as_long_as_it_may_matter if rule.settles else not_after_its_end
-    return min(
-        _around(episode, folder, history, settling), key=lambda one: (one.kind == "command", -one.start_s), default=None
-    )
-
-
-def _around(episode: Episode, folder: Source, history: History, settling: Settling) -> Sequence[Window]:
     offset = history.offset_of(folder.host)
-    begin_s, end_s = episode.start_s - offset.offset_s, episode.end_s - offset.offset_s
-    return history.windows.between(begin_s, end_s, _CAUSES, settling, more_s=offset.uncertainty_s)
+    around = history.windows.between(
+        episode.start_s - offset.offset_s,
+        episode.end_s - offset.offset_s,
+        _CAUSES,
+        as_long_as_it_may_matter if rule.settles else not_after_its_end,
+        more_s=offset.uncertainty_s,
+    )
+    return min(around, key=lambda one: one.kind == "command", default=None)
 
 
 def _finding(name: str, rule: FtdcRule, folder: Source, told: Sequence[tuple[Episode, Window | None]]) -> Finding:

@@ -198,6 +198,24 @@ def test_what_somebody_tells_a_set_to_do_is_an_error_as_soon_as_the_cluster_has_
     assert found.expected == {"election": 1}
 
 
+@pytest.mark.parametrize("form", [line, None], ids=["structured", "text"])
+def test_a_set_that_gets_another_configuration_in_mid_test_and_a_member_that_is_out_of_it_are_told(
+    reports: Reports, form: object
+) -> None:
+    def at(at_s: float, number: int, message: str) -> str:
+        return line(at_s, number, message) if form else old_line(at_s, message)
+
+    reports.span(1, 8, "cluster_start")
+    reports.a_test(8.2)
+    reports.log(at(5, 21352, "replSetReconfig admin command received from client"))
+    reports.log(at(9, 21352, "replSetReconfig admin command received from client"), path="t/mongod.1/b/mongod.log")
+    reports.log(at(9.5, 21394, "This node is not a member of the config"), path="t/mongod.2/c/mongod.log")
+    assert [(one.severity, one.rule, one.host) for one in reports.analyze().findings] == [
+        ("error", "member_removed", "mongod.2"),
+        ("warning", "reconfig", "mongod.1"),
+    ]
+
+
 def test_a_node_that_is_lost_just_after_the_start_explains_as_a_warning_what_follows(reports: Reports) -> None:
     reports.span(1, 8, "cluster_start")
     reports.event(8.2, "test_begin", test="t")

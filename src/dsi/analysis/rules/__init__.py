@@ -26,6 +26,8 @@ RULES: Final[Registry] = {
     "stepdown": logs.STEPDOWN,
     "election": logs.ELECTION,
     "member_unreachable": logs.MEMBER_UNREACHABLE,
+    "reconfig": logs.RECONFIG,
+    "member_removed": logs.MEMBER_REMOVED,
     "connection_reset": logs.CONNECTION_RESET,
     "too_many_connections": logs.TOO_MANY_CONNECTIONS,
     "flow_control": logs.FLOW_CONTROL,

@@ -27,6 +27,8 @@ _OF_A_DISTURBANCE = _words(
 )
 """What a server complains of when others (or itself) are stopped, killed or cut off."""
 
+_ANY = re.compile("")
+
 DISK_FULL = LogRule(
     looks_for="a server whose disk is full",
     means="the server's disk is full, and what it could not write is lost: free space or give it a larger disk",
@@ -119,6 +121,30 @@ MEMBER_UNREACHABLE = LogRule(
     follows_in=_MAY_FOLLOW_FROM,
 )
 
+RECONFIG = LogRule(
+    looks_for="reconfigurations of a replica set that dsi did not make",
+    means="somebody, or the workload, gave the set another configuration in mid-run: members may have come and gone, "
+    "and another may be primary",
+    severity="warning",
+    ids=frozenset({21352}),
+    words=_words(r"^replSetReconfig admin command received"),
+    expected_in=ASKED_FOR,
+    follows_in=_MAY_FOLLOW_FROM,
+    orders=_ANY,
+)
+
+MEMBER_REMOVED = LogRule(
+    looks_for="members that were taken out of their set",
+    means="the member is no longer in its set's configuration: it has none of what was written since, and counts for "
+    "no majority; see who sent replSetReconfig, or whether its host name still leads to it",
+    severity="error",
+    ids=frozenset({21394}),
+    words=_words(r"^This node is not a member of the config"),
+    expected_in=ASKED_FOR,
+    follows_in=_MAY_FOLLOW_FROM,
+    orders=_ANY,
+)
+
 CONNECTION_RESET = LogRule(
     looks_for="connections that broke while a reply was sent or a request was read",
     means="a client or another server was gone in the middle of a request: it timed out, was killed, or the "
@@ -175,6 +201,8 @@ NEEDLES = (
     b"ollback",
     b"ROLLBACK",
     b"state DOWN",
+    b"replSetReconfig admin",
+    b"not a member of the config",
     b"too stale to",
     b"nclean shutdown",
     b"too many open connections",
