@@ -78,7 +78,7 @@ def _goes_on(earlier: Any, later: Any) -> bool:
         )
     except ValueError:  # of a fio that doesn't say so
         return False
-    return abs(begun_s[1] - begun_s[0]) <= _WHOLE_SECONDS_S and passed_ms >= 0 and ran_ms >= _RAN_MOSTLY * passed_ms
+    return abs(begun_s[1] - begun_s[0]) <= _WHOLE_SECONDS_S and passed_ms > 0 and ran_ms >= _RAN_MOSTLY * passed_ms
 
 
 def _jobs_of(content: Any) -> Any:

@@ -78,6 +78,25 @@ def test_what_terminals_and_encodings_do_to_a_line_is_undone(text: bytes) -> Non
     assert in_perf_json(said("mongoshell", text)) == {("insert", 2, "ops_per_sec"): 5}
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(("kind", "name"), [("ycsb", "ycsb.log"), ("fio", "fio.json")])
+def test_what_powershell_has_written_as_utf_16_is_read(kind: str, name: str, encoding: str) -> None:
+    text = (GOLDEN / name).read_text()
+    content = (text if encoding == "utf-16" else "\ufeff" + text).encode(encoding)
+    assert said(kind, content).metrics == golden(kind, name).metrics
+
+
+def test_a_summary_of_ycsb_without_its_throughput_is_said() -> None:
+    whole = (GOLDEN / "ycsb.log").read_text()
+    lost = "".join(line for line in whole.splitlines(keepends=True) if "47494.9" not in line)
+    measured = said("ycsb", lost)
+    assert [metric.value for metric in measured.metrics if metric.key == "ops_per_sec"] == [51000.5]
+    assert (
+        "test_output.log, line 25: the summary that ends here has no `[OVERALL], Throughput(ops/sec)`"
+        in (measured.passed_over[-1])
+    )
+
+
 def test_json_is_found_among_the_lines_of_others_also_inside_it() -> None:
     lines = (GOLDEN / "fio.json").read_text().splitlines()
     noise = ["2026-03-01 WARN { slow ] query", "[INFO] still here", ""]
