@@ -22,6 +22,7 @@ _COMMANDS: Final = frozenset({"hook_command", "during_test_command", "dsisocket_
 STAGE_ENDS: Final = ("provision_end", "install_end", "cluster_start_end")
 _NOTED: Final = frozenset({"timeline", "node_down", "warning", "restart_mongodb_end", "task_end", *STAGE_ENDS})
 _TEARDOWN: Final = "infrastructure_teardown"
+_CALLED_OFF: Final = "CancelledError"
 _MAX_LINE_BYTES: Final = 16 << 20
 
 Fields = Mapping[str, Any]
@@ -36,6 +37,16 @@ class Event:
     time_s: float
     monotonic_s: float
     fields: Fields
+
+    @property
+    def interrupted(self) -> bool:
+        """Tell of the end of a span whether it was called off. An older dsi wrote that as an error."""
+        return bool(self.fields.get("interrupted")) or self.fields.get("error") == _CALLED_OFF
+
+    @property
+    def error(self) -> str:
+        """What the end of a span says that went wrong; nothing where it was called off."""
+        return "" if self.interrupted else str(self.fields.get("error") or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +184,7 @@ class _Reader:
         else:
             start_s = self._begin_of(name, event)
             times = sorted((start_s, event.time_s))  # the clock may have been set back meanwhile
-            whole = name in _SPANS_ASKED_FOR and went_well(event)
+            whole = name in _SPANS_ASKED_FOR and not event.error and not event.interrupted
             window = Window(kind=kind, start_s=times[0], end_s=times[1], what=what, whole=whole)
             self._windows.append(window)
             if whole:
@@ -265,11 +276,6 @@ class _Reader:
             unsure_s = max(unsure_s, before.uncertainty_s) + abs(offset_s - before.offset_s)
             offset_s = before.offset_s
         self.history.offsets[host] = Offset(offset_s=offset_s, uncertainty_s=unsure_s)
-
-
-def went_well(end: Event) -> bool:
-    """Tell whether a span came to its end, and did what it was to do."""
-    return not end.fields.get("error") and not end.fields.get("interrupted")
 
 
 def _kind_of(name: str, fields: Fields) -> Kind | None:

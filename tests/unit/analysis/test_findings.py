@@ -83,6 +83,28 @@ def test_an_error_that_stopped_the_task_a_failed_restart_and_warnings_are_told(r
     assert [rule for _, rule in reports.found()] == ["restart_failed", "test_failed", "task_error", "run_warning"]
 
 
+@pytest.mark.parametrize("how", [{"interrupted": True}, {"error": "CancelledError"}], ids=["as now", "as it was"])
+def test_what_was_interrupted_is_not_said_to_have_failed(reports: Reports, how: dict[str, object]) -> None:
+    reports.event(1, "cluster_start_begin", span=1)
+    reports.event(2, "cluster_start_end", span=1, duration_s=1, **how)
+    reports.event(10, "test_begin", test="t")
+    reports.event(20, "restart_mongodb_begin", mode="clean", span=2)
+    reports.event(22, "restart_mongodb_end", mode="clean", span=2, duration_s=2, **how)
+    reports.event(23, "test_end", test="t", status="cancelled", reason="interrupted")
+    reports.event(24, "task_end", error="", interrupted=True, notes=[])
+    assert reports.found() == [("error", "test_failed"), ("error", "task_error")]
+
+
+def test_a_post_task_that_failed_is_a_warning(reports: Reports) -> None:
+    reports.event(10, "test_begin", test="t")
+    reports.event(20, "test_end", test="t", status="passed", exit_status=0)
+    reports.event(21, "task_end", error="", interrupted=False, notes=["post_task.0: mongod.0: exit status 3\n  no"])
+    finding = reports.the_finding()
+    assert (finding.rule, finding.severity) == ("post_task_failed", "warning")
+    assert finding.message == "what was to be done after the tests failed: post_task.0: mongod.0: exit status 3"
+    assert finding.text == "  no"
+
+
 def test_a_stage_that_failed_is_told_and_not_taken_for_a_dsi_that_was_killed(reports: Reports) -> None:
     reports.span(1, 2, "cluster_start", error="first (127.0.0.2): ended with exit status 1\n    many lines of its log")
     reports.event(3, "stage", stage="infrastructure_teardown")
@@ -169,7 +191,7 @@ def test_that_nodes_went_down_in_a_restart_explains_no_more_than_the_restart_doe
     assert ([one.line for one in found.findings], found.expected) == ([1], {"election": 1})
 
 
-@pytest.mark.parametrize("how", [{"error": "first did not start"}, {"interrupted": True}])
+@pytest.mark.parametrize("how", [{"error": "first failed"}, {"error": "CancelledError"}, {"interrupted": True}])
 def test_a_restart_that_did_not_come_to_its_end_explains_what_follows(reports: Reports, how: dict[str, object]) -> None:
     reports.event(10, "test_begin", test="t")
     reports.event(30, "restart_mongodb_begin", mode="clean", span=1)

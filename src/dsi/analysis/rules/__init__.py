@@ -42,6 +42,7 @@ RULES: Final[Registry] = {
     "server_stall": ftdc.SERVER_STALL,
     "ftdc_damaged": run.FTDC_DAMAGED,
     "log_damaged": run.LOG_DAMAGED,
+    "post_task_failed": run.POST_TASK_FAILED,
     "run_warning": run.RUN_WARNING,
     "timeline_damaged": run.TIMELINE_DAMAGED,
     "timeline_version": run.TIMELINE_VERSION,
