@@ -101,7 +101,7 @@ def test_a_post_task_that_failed_is_a_warning(reports: Reports) -> None:
     reports.event(21, "task_end", error="", interrupted=False, notes=["post_task.0: mongod.0: exit status 3\n  no"])
     finding = reports.the_finding()
     assert (finding.rule, finding.severity) == ("post_task_failed", "warning")
-    assert finding.message == "what was to be done after the tests failed: post_task.0: mongod.0: exit status 3"
+    assert finding.message == "the tests are over, and this failed: post_task.0: mongod.0: exit status 3"
     assert finding.text == "  no"
 
 
@@ -377,6 +377,7 @@ def test_real_restarts_of_a_replica_set_are_all_expected(reports: Reports) -> No
             ["data_corruption", "log_error", "log_fatal"],
             "read checksum error for 4096B block at offset 12288",
         ),
+        ("full", ["disk_full", "log_error", "log_fatal"], "No space left on device"),
         ("port", ["log_error"], "Address already in use"),
         ("rollback", ["stepdown", "rollback"], "Transition to ROLLBACK"),
     ],
@@ -420,6 +421,32 @@ def test_what_the_copy_after_a_later_test_repeats_is_one_finding_of_the_test_in_
         ("one", "one/mongod.0/n/mongod.log"),
         ("two", "two/mongod.0/n/mongod.log"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("election", "Starting an election, since we've seen no PRIMARY in the past 10000ms"),
+        ("election", "election succeeded, assuming primary role in term 4"),
+        ("member_unreachable", "Member b:27017 is now in state RS_DOWN - Connection refused"),
+        ("stepdown", "Attempting to step down in response to replSetStepDown command"),
+        ("stepdown", "can't see a majority of the set, relinquishing primary"),
+        ("stepdown", "Stepping down from primary in response to heartbeat"),
+        ("stepdown", "stepping down from primary, because a new term has begun: 2"),
+        ("rollback", "transition to ROLLBACK from SECONDARY"),
+        ("reconfig", 'replSetReconfig admin command received from client; new config: { _id: "rs0" }'),
+        ("member_removed", "This node is not a member of the config"),
+        ("too_many_connections", "connection refused because too many open connections: 819"),
+        ("connection_reset", "Error sending response to client: SocketException: Broken pipe. Ending connection"),
+        ("unclean_shutdown", "Detected unclean shutdown - /data/db/mongod.lock is not empty."),
+    ],
+)
+def test_a_log_of_4_2_says_the_same_in_its_own_words(reports: Reports, rule: str, message: str) -> None:
+    reports.a_test()
+    reports.log(old_line(50, message))
+    finding = reports.the_finding()
+    assert (finding.rule, finding.line, finding.host, finding.test) == (rule, 1, "mongod.0", "t")
+    assert message in finding.text
 
 
 def test_lines_of_an_earlier_run_in_a_log_that_was_not_cleaned_are_none_of_this_one(reports: Reports) -> None:

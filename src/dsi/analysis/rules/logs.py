@@ -38,13 +38,13 @@ DISK_FULL = LogRule(
 )
 
 DATA_CORRUPTION = LogRule(
-    looks_for="data that can't be read back as they were written: checksums, WiredTiger panics",
+    looks_for="data that can't be read back as they were written: checksums, broken metadata",
     means="what the server read is not what it had written: its data can't be trusted; look at the disk, the "
     "file system and whether two servers share a dbPath",
     severity="error",
     levels=_SEVERE,
     words=_words(
-        r"checksum (error|mismatch)|does not match expected checksum|WT_PANIC|WT_ERROR.*corrupt|data ?corruption"
+        r"checksum (error|mismatch)|does not match expected checksum|WT_ERROR.*corrupt|(meta)?data ?corruption"
     ),
 )
 
@@ -116,7 +116,7 @@ MEMBER_UNREACHABLE = LogRule(
     means="a member did not answer heartbeats: it was down, stalled, or cut off",
     severity="error",
     ids=frozenset({21216}),
-    words=_words(r"is now in state DOWN"),
+    words=_words(r"is now in state DOWN|is now in state RS_DOWN"),
     expected_in=ASKED_FOR,
     follows_in=_MAY_FOLLOW_FROM,
 )
@@ -201,6 +201,7 @@ NEEDLES = (
     b"ollback",
     b"ROLLBACK",
     b"state DOWN",
+    b"RS_DOWN",
     b"replSetReconfig admin",
     b"not a member of the config",
     b"too stale to",

@@ -76,7 +76,7 @@ def _post_task_failed(history: History, _folder: Folder) -> Iterator[Finding]:
             yield Finding(
                 rule="post_task_failed",
                 severity="warning",
-                message=f"what was to be done after the tests failed: {failed}",
+                message=f"the tests are over, and this failed: {failed}",
                 file=FILE,
                 line=event.line,
                 time_s=event.time_s,
