@@ -11,10 +11,11 @@ from dsi.parsers.metric import Found, Metric, PassedOver
 from dsi.parsers.numbers import number, number_in
 from dsi.parsers.output import Output, Parser, files_then_log
 
-_DIRECTIONS = ("read", "write", "trim")
+_DIRECTIONS = ("read", "write", "trim", "mixed")
+"""`mixed` is there with `--unified_rw_reporting`."""
 _JOB = re.compile(r"(\S[^:]{0,200}): \(groupid=(\d+), jobs=\d+\): err=\s*(\d+)")
 _PROCESS = re.compile(r": pid=(\d+):")
-_IOPS = re.compile(r"\s+(read|write|trim)\s*: .*?\bi(?:ops|OPS)=\s?([\d.]+)([kMG]?)", re.IGNORECASE)
+_IOPS = re.compile(r"\s+(read|write|trim|mixed)\s*: .*?\bi(?:ops|OPS)=\s?([\d.]+)([kMG]?)", re.IGNORECASE)
 _CLAT = re.compile(r"\s+clat \((nsec|usec|msec)\): .*?\bavg=\s*([\d.]+)([kMG]?)")
 _TO_US = {"nsec": 0.001, "usec": 1.0, "msec": 1000.0}
 _MOST_JOBS = 10_000
@@ -100,11 +101,13 @@ def _of_document(where: str, content: Any) -> Iterator[Found]:
 
 
 def _of_direction(name: str, result: dict[str, Any]) -> Iterator[Metric]:
-    """Completion latency is in nanoseconds since fio 3 (`clat_ns`), and was in microseconds (`clat`)."""
+    """Completion latency is in nanoseconds since fio 3, was in microseconds (`clat`), and may be turned off."""
     yield Metric(name=f"{name}_iops", value=number_in(result, "iops"), unit="ops/s")
     latency, to_us = ("clat", 1.0) if "clat" in result else ("clat_ns", 0.001)
-    yield _clat(f"{name}_clat_mean", number_in(result, latency, "mean") * to_us)
-    yield _clat(f"{name}_clat_stddev", number_in(result, latency, "stddev") * to_us, "stddev", in_perf_json=False)
+    if (mean := number_in(result, latency, "mean") * to_us) > 0:
+        deviation = number_in(result, latency, "stddev") * to_us
+        yield _clat(f"{name}_clat_mean", mean)
+        yield _clat(f"{name}_clat_stddev", deviation, "stddev", in_perf_json=False)
     if "bw_bytes" in result:
         yield Metric(name=f"{name}_bw", value=number_in(result, "bw_bytes"), unit="bytes/s", in_perf_json=False)
     percentiles = result[latency].get("percentile")

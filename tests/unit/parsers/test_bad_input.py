@@ -71,6 +71,8 @@ def test_a_result_that_cant_be_read_is_said_and_the_others_are_kept(line: str, w
         b"\xef\xbb\xbf>>> insert : 5 2",
         b" 10 %\r 99 %\r>>> insert : 5 2\n",
         b"\x00\x00\n>>> insert : 5 2 [INFO] another program's words\n",
+        b">>>\tinsert\t:   5\t2\n",
+        b"rs0 [direct: primary] test> >>> insert : 5 2\n",
         b"  >>> insert : +5. 2\n\nexit_status: 0 'success'\n",
     ],
 )

@@ -79,6 +79,20 @@ def test_runs_of_fio_one_after_another_are_a_value_each() -> None:
     assert [metric.value for metric in twice.metrics if metric.name.endswith("iops")] == [198, 198]
 
 
+@pytest.mark.parametrize("name", ["fio_mixed.json", "fio_mixed.txt"])
+def test_reads_and_writes_that_fio_reports_as_one_are_mixed(name: str) -> None:
+    values = in_perf_json(golden("fio", None, name))
+    assert values["fio_m_mixed_iops", 1, OPS] == pytest.approx(399.6, abs=1)
+    assert -300 < values["fio_m_mixed_clat_mean", 1, OPS] < -200
+
+
+def test_latencies_that_fio_did_not_measure_are_none_and_not_0() -> None:
+    assert in_perf_json(golden("fio", None, "fio_without_clat.json")) == {
+        ("fio_d_read_iops", 1, OPS): pytest.approx(199.8002),
+        ("fio_d_write_iops", 1, OPS): pytest.approx(199.8002),
+    }
+
+
 def test_fios_numbers_have_their_units() -> None:
     measured = golden("fio", None, "fio.json")
     values = in_perf_json(measured)
