@@ -304,6 +304,31 @@ def test_k6s_export_has_requests_under_the_tests_id_and_the_rest_by_name() -> No
     assert (failed.value, failed.better, failed.key) == (0, "lower", "share")
 
 
+def test_k6s_new_summary_is_a_list_and_has_counts_without_their_rates() -> None:
+    """`--new-machine-readable-summary`, `version` 1.0.0."""
+
+    def metric(name: str, kind: str, **values: float) -> dict[str, object]:
+        return {"name": name, "type": kind, "contains": "time" if kind == "trend" else "default", "values": values}
+
+    metrics = [
+        metric("http_reqs", "counter", count=100),
+        metric("http_req_failed", "rate", matches=10, rate=0.1, total=100),
+        metric("http_req_duration", "trend", avg=150, med=120, p95=300, max=450),
+        metric("vus_max", "gauge", value=4),
+    ]
+    summary = {"config": {"duration": 20}, "results": {"metrics": metrics}, "version": "1.0.0"}
+    measured = said("k6", json.dumps(summary))
+    assert in_perf_json(measured) == {
+        ("t", 4, OPS): 5,
+        ("t", 4, "average_latency_ms"): -150,
+        ("t", 4, "50th_latency_ms"): -120,
+        ("t", 4, "95th_latency_ms"): -300,
+    }
+    assert beside(measured, "t_http_req_failed").value == 0.1
+    del summary["config"]
+    assert said("k6", json.dumps(summary)).passed_over == ["test_output.log, line 1: http_reqs: there is no rate"]
+
+
 def test_k6s_own_summary_is_read_the_same_way_and_iterations_stand_in_for_requests() -> None:
     assert in_perf_json(golden("k6", None, "k6_handle_summary.json")) == {
         ("t", 5, OPS): 99.9,
