@@ -249,6 +249,30 @@ def test_sysbenchs_report_is_read(name: str, values: dict[tuple[str, int], float
     assert {place[:2]: value for place, value in in_perf_json(measured).items()} == values
 
 
+def test_the_report_of_sysbench_0_4_is_read_too() -> None:
+    report = """sysbench 0.4.12:  multi-threaded system evaluation benchmark
+Running the test with following options:
+Number of threads: 16
+OLTP test statistics:
+    transactions:                        10000  (821.35 per sec.)
+    deadlocks:                           0      (0.00 per sec.)
+Test execution summary:
+    total time:                          12.1751s
+    per-request statistics:
+         min:                                  5.11ms
+         avg:                                 19.47ms
+         max:                                 91.31ms
+         approx.  95 percentile:              44.17ms
+
+Threads fairness:
+"""
+    assert in_perf_json(said("sysbench", report)) == {
+        ("t_transactions_per_sec", 16, OPS): 821.35,
+        ("t_latency_avg_ms", 16, OPS): -19.47,
+        ("t_latency_95_ms", 16, OPS): -44.17,
+    }
+
+
 def test_linkbenchs_statistics_are_mean_latencies_and_of_requests_also_rates() -> None:
     measured = golden("linkbench", None, "linkbench_request.csv", "linkbench_load.csv")
     assert in_perf_json(measured) == {
