@@ -39,7 +39,9 @@ async def test_output_in_no_known_encoding_is_kept_byte_by_byte(bed: Bed) -> Non
     every = bytes(range(256)) * 300
     (bed.client / "bytes").write_bytes(every)
     outcome = await bed.run(plan("one", cmd="cat bytes; exit 3", background_tasks={"a": "cat bytes; exit 3"}))
-    assert (bed.reports / "one" / "test_output.log").read_bytes() == every + b"\nexit_status: 3 'failed'\n"
+    assert (bed.reports / "one" / "test_output.log").read_bytes() == every + (
+        b"\nexit_status: 3 'failed; its last line has no end'\n"
+    )
     assert outcome.tests[0].reason == "cmd: exit status 3"
 
 

@@ -13,7 +13,7 @@ from dsi.analysis.folder import Source
 from dsi.analysis.history import History
 from dsi.analysis.rules import RULES, FtdcRule
 from dsi.analysis.rules.rule import Episode, Samples
-from dsi.analysis.windows import ASKED_FOR, SETTLING_S, Kind, Window
+from dsi.analysis.windows import ASKED_FOR, Kind, Window, as_long_as_it_may_matter, not_after_its_end
 from dsi.errors import NoDiagnosticData
 from dsi.ftdc import Damage, Series, series
 
@@ -76,8 +76,8 @@ def _cause(episode: Episode, rule: FtdcRule, folder: Source, history: History) -
         episode.start_s - offset.offset_s,
         episode.end_s - offset.offset_s,
         _CAUSES,
+        as_long_as_it_may_matter if rule.settles else not_after_its_end,
         more_s=offset.uncertainty_s,
-        settling_s=SETTLING_S if rule.settles else 0.0,
     )
     return min(around, key=lambda one: one.kind == "command", default=None)
 

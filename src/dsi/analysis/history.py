@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from dsi import clock
 from dsi.analysis.finding import TestVerdict
-from dsi.analysis.windows import Kind, Window, Windows
+from dsi.analysis.windows import SETTLING_S, Kind, Window, Windows
 
 FILE: Final = "timeline.jsonl"
 
@@ -22,6 +22,7 @@ _COMMANDS: Final = frozenset({"hook_command", "during_test_command", "dsisocket_
 STAGE_ENDS: Final = ("provision_end", "install_end", "cluster_start_end")
 _NOTED: Final = frozenset({"timeline", "node_down", "warning", "restart_mongodb_end", "task_end", *STAGE_ENDS})
 _TEARDOWN: Final = "infrastructure_teardown"
+_CALLED_OFF: Final = "CancelledError"
 _MAX_LINE_BYTES: Final = 16 << 20
 
 Fields = Mapping[str, Any]
@@ -36,6 +37,16 @@ class Event:
     time_s: float
     monotonic_s: float
     fields: Fields
+
+    @property
+    def interrupted(self) -> bool:
+        """Tell of the end of a span whether it was called off. An older dsi wrote that as an error."""
+        return bool(self.fields.get("interrupted")) or self.fields.get("error") == _CALLED_OFF
+
+    @property
+    def error(self) -> str:
+        """What the end of a span says that went wrong; nothing where it was called off."""
+        return "" if self.interrupted else str(self.fields.get("error") or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +184,11 @@ class _Reader:
         else:
             start_s = self._begin_of(name, event)
             times = sorted((start_s, event.time_s))  # the clock may have been set back meanwhile
-            self._windows.append(Window(kind=kind, start_s=times[0], end_s=times[1], what=what))
+            whole = name in _SPANS_ASKED_FOR and not event.error and not event.interrupted
+            window = Window(kind=kind, start_s=times[0], end_s=times[1], what=what, whole=whole)
+            self._windows.append(window)
+            if whole:
+                self._up_again(event.fields.get("restarted"), window)
 
     def _begin_of(self, name: str, end: Event) -> float:
         """Give when a span began, and take it from the open ones."""
@@ -186,6 +201,13 @@ class _Reader:
                 return window.start_s
         return end.time_s - duration_s
 
+    def _up_again(self, nodes: object, restart: Window) -> None:
+        """Let nothing more follow from that nodes went down, once a restart has brought them back."""
+        back = frozenset(nodes if isinstance(nodes, list) else ())
+        for index, window in enumerate(self._windows):
+            if window.kind == "down" and window.nodes <= back and window.start_s + SETTLING_S >= restart.start_s:
+                self._windows[index] = replace(window, end_s=max(window.start_s, restart.end_s), whole=True)
+
     # --- single events ------------------------------------------------------------------------------------------------
 
     def _process(self, event: Event) -> None:
@@ -196,12 +218,20 @@ class _Reader:
     def _stage(self, event: Event) -> None:
         stage = event.fields.get("stage")
         self.history.torn_down = stage == _TEARDOWN
+        self._stage_is_over(event)
         if stage in ("mongodb_setup", _TEARDOWN):
-            end_s = math.inf if stage == _TEARDOWN else event.time_s
-            self._windows.append(Window(kind="restart", start_s=event.time_s, end_s=end_s, what=f"stage {stage}"))
+            window = Window(kind="restart", start_s=event.time_s, end_s=math.inf, what=f"stage {stage}", whole=True)
+            self._windows.append(window)
+
+    def _stage_is_over(self, event: Event) -> None:
+        """End what the stage before has disturbed. What follows from it, `cluster_start` says."""
+        for index, window in enumerate(self._windows):
+            if window.what.startswith("stage ") and window.end_s == math.inf:
+                self._windows[index] = replace(window, end_s=max(window.start_s, event.time_s))
 
     def _test_begin(self, event: Event) -> None:
         name = str(event.fields.get("test"))
+        self._stage_is_over(event)
         known = self.history.tests.get(name)  # it goes on, where dsi was killed and another has taken it over
         start_s = event.time_s if known is None else known.start_s
         self.history.tests[name] = TestVerdict(id=name, status="unfinished", start_s=start_s)
@@ -255,7 +285,7 @@ def _kind_of(name: str, fields: Fields) -> Kind | None:
         return None
     command = json.dumps(fields.get("command"))
     if "expect_down" in command:
-        return "restart"
+        return "fault"
     return "command" if "on_" in command and "retrieve_files" not in command else None
 
 

@@ -12,7 +12,15 @@ from dsi.analysis.history import History
 from dsi.analysis.rules import RULES, LogRule
 from dsi.analysis.rules.logs import HEALTHY, NEEDLES
 from dsi.analysis.server_log import Entry, Scan, read_log
-from dsi.analysis.windows import Kind, Window
+from dsi.analysis.windows import (
+    Kind,
+    Settling,
+    Window,
+    as_long_as_it_may_matter,
+    not_after_its_end,
+    until_it_is_over,
+    until_orders_are_over,
+)
 
 _RULES: Final = {name: rule for name, rule in RULES.items() if isinstance(rule, LogRule)}
 _IDS: Final = frozenset(number for rule in _RULES.values() for number in rule.ids)
@@ -74,17 +82,32 @@ class _LogCheck:
         self._add(name, rule, entry, time_s)
 
     def _explained(self, rule: LogRule, entry: Entry, time_s: float) -> bool:
-        around = self._around(rule.expected_in, time_s)
+        around = self._around(rule.expected_in, time_s, self._expected_until(rule, entry, time_s))
         if rule.levels == {"F"} or "was_down" in rule.expected_in:  # what is about this one node
             around = [one for one in around if one.kind == "crash" or one.concerns(self._log.node, self._log.host)]
         return bool(around) and rule.is_expected(entry)
 
-    def _around(self, kinds: "frozenset[Kind]", time_s: float) -> list[Window]:
-        return self._history.windows.around(time_s, kinds, more_s=self._offset.uncertainty_s)
+    def _expected_until(self, rule: LogRule, entry: Entry, time_s: float) -> Settling:
+        """Say how long after a restart or fault such a line is no finding; a node that is lost then goes before it."""
+        if self._around(rule.follows_in & {"lost"}, time_s, as_long_as_it_may_matter):
+            return not_after_its_end
+        if rule.noticed_late:
+            return as_long_as_it_may_matter
+        return until_orders_are_over if rule.is_order(entry) else until_it_is_over
+
+    def _around(self, kinds: "frozenset[Kind]", time_s: float, settling: Settling) -> list[Window]:
+        return self._history.windows.between(time_s, time_s, kinds, settling, more_s=self._offset.uncertainty_s)
+
+    def _cause(self, rule: LogRule, entry: Entry, time_s: float) -> Window | None:
+        """Give what a line may come from: a node that was lost before anything else, then a command of the user."""
+        if not rule.is_expected(entry):
+            return None
+        settling = until_orders_are_over if rule.is_order(entry) else as_long_as_it_may_matter
+        causes = self._around(rule.follows_in, time_s, settling)
+        return min(causes, key=lambda one: (one.kind != "lost", one.kind != "command", -one.start_s), default=None)
 
     def _add(self, name: str, rule: LogRule, entry: Entry, time_s: float) -> None:
-        causes = self._around(rule.follows_in, time_s) if rule.is_expected(entry) else []
-        cause = min(causes, key=lambda one: one.kind != "lost", default=None)
+        cause = self._cause(rule, entry, time_s)
         test = self._history.test_at(time_s) or (None if self._history.known else self._log.test)
         severity = "warning" if cause is not None or self._is_harmless(rule, test) else rule.severity
         key = (name, entry.id if name == _ANY_ERROR else 0, severity, test)

@@ -93,6 +93,7 @@ def parse_output(kind: str, output: Output) -> Measured:
             if len(measured.metrics) >= MOST_METRICS:
                 measured.passed_over.append(f"there are more than {MOST_METRICS:,} results; the rest is not read")
                 break
+    measured.passed_over += [f"{name}: its last line is cut off" for name in output.unfinished]
     if more:
         measured.passed_over.append(f"… and {more:,} more")
     if not measured.metrics and (measured.passed_over or not parser.may_find_nothing):

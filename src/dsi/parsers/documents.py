@@ -3,7 +3,9 @@
 import csv
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 from dsi.parsers.lines import Lines
@@ -24,7 +26,8 @@ def json_documents(lines: Lines) -> Iterator[tuple[str, Any] | PassedOver]:
     """Give each JSON object or array that begins at the beginning of a line, with where it begins.
 
     Lines that can't be JSON are passed over, also inside a document of many lines: other programs' output may have
-    come between. NaN and Infinity are None. A document that is cut off or broken is said.
+    come between. NaN and Infinity are None. A document that is cut off or broken is said, and those that begin at the
+    beginning of a line after that are given all the same.
     """
     document = _Document()
     for line in lines:
@@ -32,18 +35,25 @@ def json_documents(lines: Lines) -> Iterator[tuple[str, Any] | PassedOver]:
             continue
         if not _JSON_LINE.fullmatch(line):
             continue
-        if document.parts and line in ("{", "[") and not document.goes_on():
-            yield document.cut_off()
-            document = _Document()
         document.add(line, lines)
         if document.is_whole():
-            if document.problem:
-                yield PassedOver(document.where, document.problem)
-            else:
-                yield from document.read()
+            yield from document.read()
             document = _Document()
     if document.parts:
-        yield document.cut_off()
+        yield from document.cut_off()
+
+
+@dataclass
+class _Inner:
+    """What begins at the beginning of a line inside a document, and may be one itself: lines `begin` to before `end`.
+
+    `depth` is that of the outer document before it.
+    """
+
+    where: str
+    begin: int
+    depth: int
+    end: int = 0
 
 
 class _Document:
@@ -51,40 +61,63 @@ class _Document:
 
     def __init__(self) -> None:
         self.parts: list[str] = []
-        self.where = self.problem = ""
+        self._where = self._problem = ""
         self._depth = self._chars = 0
+        self._open: list[_Inner] = []
+        self._inner: list[_Inner] = []
 
     def add(self, line: str, lines: Lines) -> None:
-        self.where = self.where or lines.where()
-        self._chars += len(line)
+        if self.parts and line.startswith(("{", "[")):
+            self._open.append(_Inner(lines.where(), len(self.parts), self._depth))
+        self._where = self._where or lines.where()
+        self._chars += len(line) + 1
         for bracket in _BRACKET.finditer(line):
             if bracket.lastindex:
                 self._depth += 1 if bracket.lastindex == 1 else -1
                 if self._depth > MAX_DEPTH:
-                    self.problem = f"JSON of more than {MAX_DEPTH} levels is not read"
+                    self._problem = f"JSON of more than {MAX_DEPTH} levels is not read"
         if self._chars > MAX_DOCUMENT_CHARS:
-            self.problem = f"JSON of more than {MAX_DOCUMENT_CHARS >> 20} MB is not read"
-        if self.problem:
-            self.parts = [line]
-        else:
-            self.parts.append(line)
+            self._problem = f"JSON of more than {MAX_DOCUMENT_CHARS >> 20} MB is not read"
+        self.parts.append(line)
+        self._close_inner()
+        if self._problem:
+            self.parts, self._open, self._inner = [line], [], []
+
+    def _close_inner(self) -> None:
+        """Note which have come to their end. Of those in each other the outermost counts."""
+        while self._open and self._depth <= self._open[-1].depth:
+            inner = self._open.pop()
+            inner.end = len(self.parts)
+            while self._inner and self._inner[-1].begin > inner.begin:
+                self._inner.pop()
+            self._inner.append(inner)
 
     def is_whole(self) -> bool:
         return self._depth <= 0
 
-    def goes_on(self) -> bool:
-        """Say whether a bracket may follow what is there."""
-        return self.parts[-1].rstrip().endswith((",", ":", "[", "{"))
-
-    def cut_off(self) -> PassedOver:
-        return PassedOver(self.where, self.problem or "the JSON that begins here has no end")
-
     def read(self) -> Iterator[tuple[str, Any] | PassedOver]:
+        if self._problem:
+            yield PassedOver(self._where, self._problem)
+            return
         try:
-            yield self.where, json.loads("\n".join(self.parts), parse_constant=lambda _name: None)
+            yield self._where, _loaded(self.parts)
         except ValueError as problem:
             if len(self.parts) > 1 or len(self.parts[0]) > 1000:  # a short line may be anything, `[1]` of a log, say
-                yield PassedOver(self.where, f"the JSON that begins here is broken ({problem})")
+                yield PassedOver(self._where, f"the JSON that begins here is broken ({problem})")
+            yield from self._read_inner()
+
+    def cut_off(self) -> Iterator[tuple[str, Any] | PassedOver]:
+        yield PassedOver(self._where, self._problem or "the JSON that begins here has no end")
+        yield from self._read_inner()
+
+    def _read_inner(self) -> Iterator[tuple[str, Any]]:
+        for inner in self._inner:
+            with suppress(ValueError):  # the outer one is said to be broken
+                yield inner.where, _loaded(self.parts[inner.begin : inner.end])
+
+
+def _loaded(parts: Sequence[str]) -> Any:
+    return json.loads("\n".join(parts), parse_constant=lambda _name: None)
 
 
 def csv_rows(lines: Lines, *columns: str) -> Iterator[dict[str, str]]:

@@ -1,16 +1,16 @@
-"""k6: its summary as JSON, of `--summary-export` or of `handleSummary`."""
+"""k6: its summary as JSON, of `--summary-export` or of `handleSummary`, in the old form and the new one."""
 
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from dsi.parsers.documents import entries, json_documents
+from dsi.parsers.documents import entries, json_documents, objects
 from dsi.parsers.lines import Lines
 from dsi.parsers.metric import OPS_PER_SEC, Better, Found, Metric, PassedOver
 from dsi.parsers.numbers import number, number_in
 from dsi.parsers.output import Output, Parser, files_then_log
 
-_PERCENTILE = re.compile(r"p\((\d{1,2}(?:\.\d{1,6})?)\)")
+_PERCENTILE = re.compile(r"p(\()?(\d{1,2}(?:\.\d{1,6})?)(?(1)\))")
 _TIMES = re.compile(r"http_req_\w+|\w*_duration|\w*_connecting|\w*_handshaking")
 _WORSE_WHEN_MORE = re.compile(r"fail|error|dropped|blocked|timeout", re.IGNORECASE)
 _LEFT_OUT = ("vus", "vus_max")
@@ -28,8 +28,34 @@ def _read(test: str, lines: Lines) -> Iterator[Found]:
             yield document
             continue
         where, content = document
-        if isinstance(content, dict) and isinstance(content.get("metrics"), dict):
-            yield from _of_summary(test, where, content["metrics"])
+        if isinstance(content, dict):
+            yield from _of_summary(test, where, _metrics_of(content))
+
+
+def _metrics_of(summary: dict[str, Any]) -> dict[str, Any]:
+    """Give the metrics by name, as the older forms have them.
+
+    With `--new-machine-readable-summary` (1.5 and later) they are a list, and of a counter only the count is there.
+    """
+    if isinstance(summary.get("metrics"), dict):
+        return dict(summary["metrics"])
+    results = summary.get("results")
+    listed = {
+        str(one.get("name")): one for one in objects(results.get("metrics") if isinstance(results, dict) else None)
+    }
+    for metric in listed.values():
+        values = metric.get("values")
+        if metric.get("type") == "counter" and isinstance(values, dict) and "rate" not in values:
+            metric["values"] = {**values, "rate": _rate(summary, values)}
+    return listed
+
+
+def _rate(summary: dict[str, Any], values: dict[str, Any]) -> float | None:
+    try:
+        duration_s = number_in(summary, "config", "duration")
+        return number_in(values, "count") / duration_s if duration_s > 0 else None
+    except ValueError:  # who reads the rate says that there is none
+        return None
 
 
 def _of_summary(test: str, where: str, metrics: dict[str, Any]) -> Iterator[Found]:
@@ -88,7 +114,7 @@ def _trend(
         share = _PERCENTILE.fullmatch(name)
         if not share and name not in _STATISTICS:
             continue  # thresholds, a count
-        percentile = number(share[1]) if share else 50.0 if name == "med" else None
+        percentile = number(share[2]) if share else 50.0 if name == "med" else None
         prefix = f"{percentile:g}th" if percentile is not None else {"avg": "average"}.get(name, name)
         alone = not is_main and name == "avg" and not tagged
         yield Metric(

@@ -18,10 +18,17 @@ def parse(output: Output) -> Iterator[Found]:
 
 def _read(lines: Lines) -> Iterator[Found]:
     for line in lines:
-        if ">>> " in line and (text := line.lstrip()).startswith(">>> "):
-            name, colon, rest = text[4:].partition(" : ")
-            if colon and (name := name.strip()):
-                yield _metric(name, rest.split(), lines)
+        if ">>>" not in line:
+            continue
+        before, _, text = line.partition(">>>")
+        name, colon, rest = " ".join(text.split()).partition(" : ")
+        if text[:1].isspace() and _may_begin(before) and colon and name:
+            yield _metric(name, rest.split(), lines)
+
+
+def _may_begin(before: str) -> bool:
+    """Tell whether a result may stand behind this: nothing, or the prompt of a shell that was given the script."""
+    return not before.strip() or before.endswith("> ")
 
 
 def _metric(name: str, fields: list[str], lines: Lines) -> Found:

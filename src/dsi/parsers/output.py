@@ -13,13 +13,15 @@ Read = Callable[[Lines], Iterable[Found]]
 class Output:
     """The output of a test: its id, test_output.log, and its output files in the order of the configuration.
 
-    `missing`: output files that were not there.
+    `missing`: output files that were not there. `unfinished`: those of all whose last line is not given, since it may
+    be cut off in the middle of a number.
     """
 
     test: str
     log: Lines
     files: Sequence[Lines] = ()
     missing: Sequence[str] = ()
+    unfinished: Sequence[str] = ()
 
     def sources(self) -> list[Lines]:
         """Give all there is to read."""

@@ -28,7 +28,13 @@ _RATES = {
 _THREADS = re.compile(r"\s*Number of threads:\s*(\d{1,9})\s*")
 _TOTAL_TIME = re.compile(rf"\s*total time:\s*{_NUMBER}s\s*")
 _TOTAL_EVENTS = re.compile(r"\s*total number of events:\s*(\d{1,18})\s*")
-_LATENCY = re.compile(rf"\s*(min|avg|max|(\d{{1,2}})(?:st|nd|rd|th) percentile):\s*{_NUMBER}\s*")
+_LATENCY = re.compile(
+    rf"\s*(?:approx\.\s{{1,9}})?(min|avg|max|(\d{{1,2}})(?:st|nd|rd|th)? percentile):\s*{_NUMBER}(?:ms)?\s*"
+)
+_BEGINS = ("LuaJIT", "multi-threaded system evaluation benchmark")
+_LATENCIES = ("Latency (ms)", "response time:", "per-request statistics:")
+"""The second of each, and the third, are those of 0.4 and 0.5."""
+
 _LONGEST = 200
 """No line of sysbench's report is longer."""
 
@@ -113,12 +119,12 @@ class _Text:
         self._took_s = self._events = 0.0
 
     def line(self, line: str) -> Iterator[Found]:
-        if line.startswith("sysbench ") and "LuaJIT" in line:
+        if line.startswith("sysbench ") and any(words in line for words in _BEGINS):
             yield from self.end()
             self._begin()
         elif threads := _THREADS.fullmatch(line):
             self._threads = max(int(threads[1]), 1)
-        elif line.strip().startswith("Latency (ms)"):
+        elif line.strip().startswith(_LATENCIES):
             self._in_latency = True
         elif self._in_latency:
             yield from self._latency(line)

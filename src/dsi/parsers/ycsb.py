@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from dsi.parsers.lines import Lines
-from dsi.parsers.metric import Found, Metric, PassedOver
+from dsi.parsers.metric import OPS_PER_SEC, Found, Metric, PassedOver
 from dsi.parsers.numbers import count, number
 from dsi.parsers.output import Output, Parser, log_then_files
 
@@ -25,15 +26,37 @@ def parse(output: Output) -> Iterator[Found]:
 
 def _read(output: Output, lines: Lines) -> Iterator[Found]:
     threads = 1 if lines is output.log else _last_threads(output.log)
+    run = _Run()
     for line in lines:
         if _begins_a_run(line):
-            threads = _threads_of(line)
+            yield from run.end()
+            run, threads = _Run(), _threads_of(line)
         elif "], " in line and (result := _RESULT.fullmatch(line)):
             operation, what, value = result.groups()
             try:
-                yield from _metrics(output.test, operation, what, value, threads)
+                for metric in _metrics(output.test, operation, what, value, threads):
+                    run.add(metric, lines)
+                    yield metric
             except ValueError as problem:
                 yield PassedOver(lines.where(), f"[{operation}], {what}: {problem}")
+    yield from run.end()
+
+
+@dataclass
+class _Run:
+    """What was seen of one run's summary. `where`: its last line; empty until there is one."""
+
+    where: str = ""
+    has_throughput: bool = False
+
+    def add(self, metric: Metric, lines: Lines) -> None:
+        self.where = lines.where()
+        self.has_throughput = self.has_throughput or metric.key == OPS_PER_SEC
+
+    def end(self) -> Iterator[PassedOver]:
+        if self.where and not self.has_throughput:
+            why = "the summary that ends here has no `[OVERALL], Throughput(ops/sec)`, so its main result is missing"
+            yield PassedOver(self.where, why)
 
 
 def _begins_a_run(line: str) -> bool:

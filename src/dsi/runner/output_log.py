@@ -17,6 +17,7 @@ import structlog
 
 from dsi.errors import ReportError
 from dsi.report.folder import writing
+from dsi.report.test_files import CUT
 
 log = structlog.get_logger()
 
@@ -103,11 +104,11 @@ class OutputLog(AbstractContextManager["OutputLog"]):
         return self._tail.strip().rpartition(b"\n")[2].decode(errors="replace")
 
     def end(self, exit_status: int | None, message: str) -> None:
-        """Write the last line."""
-        newline = b"" if self._tail.endswith(b"\n") else b"\n"
+        """Write the last line. Where `cmd` was ended in the middle of a line, it says so: that line is no result."""
+        cut = not self._tail.endswith(b"\n")
         shown = 1 if exit_status is None else exit_status
-        line = message.replace("\n", "\\n")
-        self.write(newline + f"exit_status: {shown} '{line}'\n".encode())
+        line = message.replace("\n", "\\n") + (f"; {CUT}" if cut and shown else "")
+        self.write((b"\n" if cut else b"") + f"exit_status: {shown} '{line}'\n".encode())
 
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None

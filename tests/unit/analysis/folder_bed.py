@@ -12,7 +12,8 @@ BEGUN_S = 1_800_000_000.0
 
 LOGS = Path(__file__).parent / "logs"
 """Lines of a real mongod 6.0.5: `restarts` (of two members of a set: clean, crash, rolling; with its timeline),
-`sigabrt`, `rollback` (members stopped with SIGSTOP), `corrupt` (bytes of WiredTiger.wt changed), `port` (taken)."""
+`sigabrt`, `rollback` (members stopped with SIGSTOP), `corrupt` (bytes of WiredTiger.wt changed), `full` (a
+disk of 60 MB), `port` (taken)."""
 
 
 class Reports:

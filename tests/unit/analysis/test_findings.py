@@ -83,6 +83,28 @@ def test_an_error_that_stopped_the_task_a_failed_restart_and_warnings_are_told(r
     assert [rule for _, rule in reports.found()] == ["restart_failed", "test_failed", "task_error", "run_warning"]
 
 
+@pytest.mark.parametrize("how", [{"interrupted": True}, {"error": "CancelledError"}], ids=["as now", "as it was"])
+def test_what_was_interrupted_is_not_said_to_have_failed(reports: Reports, how: dict[str, object]) -> None:
+    reports.event(1, "cluster_start_begin", span=1)
+    reports.event(2, "cluster_start_end", span=1, duration_s=1, **how)
+    reports.event(10, "test_begin", test="t")
+    reports.event(20, "restart_mongodb_begin", mode="clean", span=2)
+    reports.event(22, "restart_mongodb_end", mode="clean", span=2, duration_s=2, **how)
+    reports.event(23, "test_end", test="t", status="cancelled", reason="interrupted")
+    reports.event(24, "task_end", error="", interrupted=True, notes=[])
+    assert reports.found() == [("error", "test_failed"), ("error", "task_error")]
+
+
+def test_a_post_task_that_failed_is_a_warning(reports: Reports) -> None:
+    reports.event(10, "test_begin", test="t")
+    reports.event(20, "test_end", test="t", status="passed", exit_status=0)
+    reports.event(21, "task_end", error="", interrupted=False, notes=["post_task.0: mongod.0: exit status 3\n  no"])
+    finding = reports.the_finding()
+    assert (finding.rule, finding.severity) == ("post_task_failed", "warning")
+    assert finding.message == "the tests are over, and this failed: post_task.0: mongod.0: exit status 3"
+    assert finding.text == "  no"
+
+
 def test_a_stage_that_failed_is_told_and_not_taken_for_a_dsi_that_was_killed(reports: Reports) -> None:
     reports.span(1, 2, "cluster_start", error="first (127.0.0.2): ended with exit status 1\n    many lines of its log")
     reports.event(3, "stage", stage="infrastructure_teardown")
@@ -131,7 +153,7 @@ def test_a_finding_has_file_line_time_host_and_node_and_says_what_to_do(reports:
 
 
 @pytest.mark.parametrize("form", [line, None], ids=["structured", "text"])
-def test_an_election_is_expected_in_a_restart_and_just_after_it_and_found_elsewhere(
+def test_an_election_is_expected_in_a_restart_a_warning_soon_after_it_and_an_error_elsewhere(
     reports: Reports, form: object
 ) -> None:
     at = election if form else (lambda at_s: old_line(at_s, "Starting an election, since we've seen no PRIMARY"))
@@ -139,11 +161,98 @@ def test_an_election_is_expected_in_a_restart_and_just_after_it_and_found_elsewh
     reports.span(30, 40, "restart_mongodb", mode="clean", restarted=["first"])
     reports.event(100, "test_end", test="t", status="passed", exit_status=0)
     reports.event(101, "task_end")
-    reports.log(at(29), at(35), at(52), at(70), at(80))
+    reports.log(at(29), at(35), at(41.5), at(43), at(54), at(70), at(80))
     found = reports.analyze()
-    (finding,) = found.findings
-    assert (finding.rule, finding.severity, finding.line, finding.count) == ("election", "error", 4, 2)
+    error, warning = found.findings
+    assert (error.rule, error.severity, error.line, error.count) == ("election", "error", 6, 2)
+    assert (warning.rule, warning.severity, warning.line, warning.count) == ("election", "warning", 4, 2)
+    assert "at that time, or shortly before: restart_mongodb (clean)" in warning.message
     assert found.expected == {"election": 3}
+
+
+def test_a_connection_that_broke_in_a_restart_may_be_noticed_some_time_later(reports: Reports) -> None:
+    reports.span(30, 40, "restart_mongodb", mode="clean", restarted=["first"])
+    reports.a_test()
+    broken = "Error sending response to client. Ending connection from remote"
+    reports.log(line(50, 22989, broken, component="NETWORK"), line(60, 22989, broken, component="NETWORK"))
+    assert [one.line for one in reports.analyze().findings] == [2]
+
+
+def test_that_nodes_went_down_in_a_restart_explains_no_more_than_the_restart_does(reports: Reports) -> None:
+    reports.event(10, "test_begin", test="t")
+    reports.event(30, "restart_mongodb_begin", mode="clean", span=1)
+    reports.event(38, "node_down", test="t", host="mongod.0", node="first", expected=True)
+    reports.event(40, "restart_mongodb_end", mode="clean", span=1, restarted=["first"], duration_s=10, error=None)
+    reports.event(80, "node_down", test="t", host="mongod.0", node="first", expected=True)
+    reports.event(100, "test_end", test="t", status="passed", exit_status=0)
+    reports.event(101, "task_end")
+    reports.log(election(50), election(92))
+    found = reports.analyze()
+    assert ([one.line for one in found.findings], found.expected) == ([1], {"election": 1})
+
+
+@pytest.mark.parametrize("how", [{"error": "first failed"}, {"error": "CancelledError"}, {"interrupted": True}])
+def test_a_restart_that_did_not_come_to_its_end_explains_what_follows(reports: Reports, how: dict[str, object]) -> None:
+    reports.event(10, "test_begin", test="t")
+    reports.event(30, "restart_mongodb_begin", mode="clean", span=1)
+    reports.event(40, "restart_mongodb_end", mode="clean", span=1, duration_s=10, **how)
+    reports.event(100, "test_end", test="t", status="passed", exit_status=0)
+    reports.event(101, "task_end")
+    reports.log(election(52))
+    assert reports.analyze().expected == {"election": 1}
+
+
+def test_what_somebody_tells_a_set_to_do_is_an_error_as_soon_as_the_cluster_has_been_started(reports: Reports) -> None:
+    reports.event(0.1, "stage", stage="mongodb_setup")
+    reports.span(1, 8, "cluster_start")
+    reports.event(8.1, "stage", stage="test_control")
+    reports.a_test(8.2)
+    reports.log(
+        line(7, 4615661, "Starting an election due to step up request", component="ELECTION"),
+        line(8.5, 21579, "Attempting to step down in response to replSetStepDown command", component="COMMAND"),
+        line(8.6, 4615661, "Starting an election due to step up request", component="ELECTION"),
+    )
+    found = reports.analyze()
+    assert [(one.severity, one.rule, one.line) for one in found.findings] == [
+        ("error", "stepdown", 2),
+        ("error", "election", 3),
+    ]
+    assert found.expected == {"election": 1}
+
+
+@pytest.mark.parametrize("form", [line, None], ids=["structured", "text"])
+def test_a_set_that_gets_another_configuration_in_mid_test_and_a_member_that_is_out_of_it_are_told(
+    reports: Reports, form: object
+) -> None:
+    def at(at_s: float, number: int, message: str) -> str:
+        return line(at_s, number, message) if form else old_line(at_s, message)
+
+    reports.span(1, 8, "cluster_start")
+    reports.a_test(8.2)
+    reports.log(at(5, 21352, "replSetReconfig admin command received from client"))
+    reports.log(at(9, 21352, "replSetReconfig admin command received from client"), path="t/mongod.1/b/mongod.log")
+    reports.log(at(9.5, 21394, "This node is not a member of the config"), path="t/mongod.2/c/mongod.log")
+    assert [(one.severity, one.rule, one.host) for one in reports.analyze().findings] == [
+        ("error", "member_removed", "mongod.2"),
+        ("warning", "reconfig", "mongod.1"),
+    ]
+
+
+def test_a_node_that_is_lost_just_after_the_start_explains_as_a_warning_what_follows(reports: Reports) -> None:
+    reports.span(1, 8, "cluster_start")
+    reports.event(8.2, "test_begin", test="t")
+    reports.event(9, "node_down", test="t", host="mongod.0", node="first", how="signal 9", expected=False)
+    reports.event(60, "test_end", test="t", status="passed", exit_status=0)
+    reports.event(61, "task_end")
+    reports.log(line(9, 21216, "Member is now in state DOWN"), election(20), path="t/mongod.1/second/mongod.log")
+    found = reports.analyze()
+    assert [(one.severity, one.rule) for one in found.findings] == [
+        ("error", "node_down"),
+        ("warning", "member_unreachable"),
+        ("warning", "election"),
+    ]
+    assert all("shortly before: first went down" in one.message for one in found.findings[1:])
+    assert found.expected == {}
 
 
 def test_an_election_while_dsi_ran_a_command_on_the_servers_is_a_warning_that_names_it(reports: Reports) -> None:
@@ -268,6 +377,7 @@ def test_real_restarts_of_a_replica_set_are_all_expected(reports: Reports) -> No
             ["data_corruption", "log_error", "log_fatal"],
             "read checksum error for 4096B block at offset 12288",
         ),
+        ("full", ["disk_full", "log_error", "log_fatal"], "No space left on device"),
         ("port", ["log_error"], "Address already in use"),
         ("rollback", ["stepdown", "rollback"], "Transition to ROLLBACK"),
     ],
@@ -311,6 +421,32 @@ def test_what_the_copy_after_a_later_test_repeats_is_one_finding_of_the_test_in_
         ("one", "one/mongod.0/n/mongod.log"),
         ("two", "two/mongod.0/n/mongod.log"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("election", "Starting an election, since we've seen no PRIMARY in the past 10000ms"),
+        ("election", "election succeeded, assuming primary role in term 4"),
+        ("member_unreachable", "Member b:27017 is now in state RS_DOWN - Connection refused"),
+        ("stepdown", "Attempting to step down in response to replSetStepDown command"),
+        ("stepdown", "can't see a majority of the set, relinquishing primary"),
+        ("stepdown", "Stepping down from primary in response to heartbeat"),
+        ("stepdown", "stepping down from primary, because a new term has begun: 2"),
+        ("rollback", "transition to ROLLBACK from SECONDARY"),
+        ("reconfig", 'replSetReconfig admin command received from client; new config: { _id: "rs0" }'),
+        ("member_removed", "This node is not a member of the config"),
+        ("too_many_connections", "connection refused because too many open connections: 819"),
+        ("connection_reset", "Error sending response to client: SocketException: Broken pipe. Ending connection"),
+        ("unclean_shutdown", "Detected unclean shutdown - /data/db/mongod.lock is not empty."),
+    ],
+)
+def test_a_log_of_4_2_says_the_same_in_its_own_words(reports: Reports, rule: str, message: str) -> None:
+    reports.a_test()
+    reports.log(old_line(50, message))
+    finding = reports.the_finding()
+    assert (finding.rule, finding.line, finding.host, finding.test) == (rule, 1, "mongod.0", "t")
+    assert message in finding.text
 
 
 def test_lines_of_an_earlier_run_in_a_log_that_was_not_cleaned_are_none_of_this_one(reports: Reports) -> None:

@@ -1,5 +1,6 @@
 """Output is whatever a program, a terminal, a crash or another program has made of it."""
 
+import json
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import suppress
@@ -70,11 +71,32 @@ def test_a_result_that_cant_be_read_is_said_and_the_others_are_kept(line: str, w
         b"\xef\xbb\xbf>>> insert : 5 2",
         b" 10 %\r 99 %\r>>> insert : 5 2\n",
         b"\x00\x00\n>>> insert : 5 2 [INFO] another program's words\n",
+        b">>>\tinsert\t:   5\t2\n",
+        b"rs0 [direct: primary] test> >>> insert : 5 2\n",
         b"  >>> insert : +5. 2\n\nexit_status: 0 'success'\n",
     ],
 )
 def test_what_terminals_and_encodings_do_to_a_line_is_undone(text: bytes) -> None:
     assert in_perf_json(said("mongoshell", text)) == {("insert", 2, "ops_per_sec"): 5}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(("kind", "name"), [("ycsb", "ycsb.log"), ("fio", "fio.json")])
+def test_what_powershell_has_written_as_utf_16_is_read(kind: str, name: str, encoding: str) -> None:
+    text = (GOLDEN / name).read_text()
+    content = (text if encoding == "utf-16" else "\ufeff" + text).encode(encoding)
+    assert said(kind, content).metrics == golden(kind, name).metrics
+
+
+def test_a_summary_of_ycsb_without_its_throughput_is_said() -> None:
+    whole = (GOLDEN / "ycsb.log").read_text()
+    lost = "".join(line for line in whole.splitlines(keepends=True) if "47494.9" not in line)
+    measured = said("ycsb", lost)
+    assert [metric.value for metric in measured.metrics if metric.key == "ops_per_sec"] == [51000.5]
+    assert (
+        "test_output.log, line 25: the summary that ends here has no `[OVERALL], Throughput(ops/sec)`"
+        in (measured.passed_over[-1])
+    )
 
 
 def test_json_is_found_among_the_lines_of_others_also_inside_it() -> None:
@@ -84,6 +106,28 @@ def test_json_is_found_among_the_lines_of_others_also_inside_it() -> None:
     measured = said("fio", mixed)
     assert measured.metrics == golden("fio", None, "fio.json").metrics
     assert measured.passed_over == ["test_output.log, line 1: the JSON that begins here has no end"]
+
+
+@pytest.mark.parametrize(("kind", "name"), [("fio", "fio.json"), ("iperf", "iperf3.json"), ("k6", "k6_export.json")])
+def test_json_that_is_cut_off_does_not_take_the_next_with_it(kind: str, name: str) -> None:
+    """The first run was killed, wherever it was, and the second went well."""
+    whole = (GOLDEN / name).read_text()
+    metrics = golden(kind, None, name).metrics
+    for cut in [len(whole) * share // 24 for share in range(1, 24)]:
+        for noise in ("\n", "\n}\n", "\nretrying\n"):
+            measured = said(kind, whole[:cut] + noise + whole + noise)
+            assert measured.metrics == metrics
+            said_so = "test_output.log, line 1: the JSON that begins here "
+            assert "}" in noise or measured.passed_over[0].startswith(said_so)  # with a bracket it may be whole
+    measured = said(kind, whole[: len(whole) // 2] + "\n" + whole + whole)
+    assert measured.metrics == [*metrics, *metrics]
+
+
+def test_json_in_one_line_that_is_cut_off_does_not_take_the_next_with_it() -> None:
+    whole = json.dumps(json.loads((GOLDEN / "k6_export.json").read_text()))
+    metrics = golden("k6", None, "k6_export.json").metrics
+    for cut in [*range(1, 200), len(whole) // 2, len(whole) - 1]:
+        assert said("k6", f"{whole[:cut]}\n{whole}\n").metrics == metrics
 
 
 def test_json_that_is_cut_off_or_too_deep_is_said() -> None:

@@ -1,7 +1,9 @@
 """What each program writes is read as the numbers that it says."""
 
+import json
+
 import pytest
-from tests.unit.parsers.reading import beside, golden, in_perf_json, said
+from tests.unit.parsers.reading import GOLDEN, beside, golden, in_perf_json, said
 
 OPS = "ops_per_sec"
 
@@ -55,6 +57,42 @@ def test_fios_json_is_read_wherever_it_stands(name: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(("name", "iops"), [("fio_status.json", 199.866755), ("fio_status.txt", 198)])
+def test_of_what_fio_tells_while_it_runs_the_last_is_the_result(name: str, iops: float) -> None:
+    """`--status-interval=1`: each time of all until then."""
+    once = golden("fio", None, name)
+    (value,) = [metric.value for metric in once.metrics if metric.name.endswith("_read_iops")]
+    assert value == pytest.approx(iops)
+
+
+def test_runs_of_fio_one_after_another_are_a_value_each() -> None:
+    def run(end_ms: int, iops: float, *, took_ms: int) -> str:
+        job = {"jobname": "a", "elapsed": -(-took_ms // 1000), "job_runtime": took_ms - 20}
+        clat = {"clat_ns": {"mean": 1, "stddev": 1}}
+        return json.dumps({"timestamp_ms": end_ms, "jobs": [{**job, "read": {"iops": iops, **clat}}]})
+
+    runs = [(10_000, 1, 500), (10_600, 2, 510), (11_200, 3, 490), (12_800, 4, 1200), (14_100, 5, 1200)]
+    measured = said("fio", "\n".join(run(end_ms, iops, took_ms=took_ms) for end_ms, iops, took_ms in runs))
+    assert [metric.value for metric in measured.metrics if metric.name == "fio_a_read_iops"] == [1, 2, 3, 4, 5]
+    text = (GOLDEN / "fio_status.txt").read_text()
+    twice = said("fio", text + text.replace("pid=", "pid=1"))
+    assert [metric.value for metric in twice.metrics if metric.name.endswith("iops")] == [198, 198]
+
+
+@pytest.mark.parametrize("name", ["fio_mixed.json", "fio_mixed.txt"])
+def test_reads_and_writes_that_fio_reports_as_one_are_mixed(name: str) -> None:
+    values = in_perf_json(golden("fio", None, name))
+    assert values["fio_m_mixed_iops", 1, OPS] == pytest.approx(399.6, abs=1)
+    assert -300 < values["fio_m_mixed_clat_mean", 1, OPS] < -200
+
+
+def test_latencies_that_fio_did_not_measure_are_none_and_not_0() -> None:
+    assert in_perf_json(golden("fio", None, "fio_without_clat.json")) == {
+        ("fio_d_read_iops", 1, OPS): pytest.approx(199.8002),
+        ("fio_d_write_iops", 1, OPS): pytest.approx(199.8002),
+    }
+
+
 def test_fios_numbers_have_their_units() -> None:
     measured = golden("fio", None, "fio.json")
     values = in_perf_json(measured)
@@ -82,12 +120,41 @@ def test_the_text_of_fio_gives_the_same_names() -> None:
         ("iperf3_udp.txt", 10.2e6),
         ("iperf2.txt", 49.5e9),
         ("iperf2.csv", 30916636466),
+        ("iperf3_megabytes.txt", 425 * 8 * 1024**2),
+        ("iperf3_prefixed.txt", 2.40e9),  # with a time and a title before each line
     ],
 )
 def test_what_iperf_sent_is_the_network_bandwidth(name: str, bits_per_s: float) -> None:
     assert in_perf_json(golden("iperf", None, name)) == {
         ("NetworkBandwidth", 1, OPS): pytest.approx(bits_per_s, rel=1e-6)
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "back"),
+    [
+        ("iperf3_bidir.json", 1413112601.0613844, 1486400398.486774),
+        ("iperf3_bidir.txt", 3.19e9, 2.29e9),
+        ("iperf3_bidir_p2.txt", 1.18e9, 4.10e9),
+        ("iperf3_udp_bidir.txt", 100e6, 100e6),
+    ],
+)
+def test_what_iperf_sent_in_both_directions_at_once_are_two_results(name: str, there: float, back: float) -> None:
+    assert in_perf_json(golden("iperf", None, name)) == {
+        ("NetworkBandwidth", 1, OPS): pytest.approx(there),
+        ("NetworkBandwidth_reverse", 1, OPS): pytest.approx(back),
+    }
+
+
+def test_iperfs_stream_of_json_has_its_result_in_the_last_event() -> None:
+    """`--json-stream` of iperf3 3.17 and later: https://software.es.net/iperf/invoking.html."""
+    events = [
+        {"event": "start", "data": {"version": "iperf 3.17"}},
+        {"event": "interval", "data": {"sum": {"bits_per_second": 1}}},
+        {"event": "end", "data": {"sum_sent": {"bits_per_second": 12.5}, "sum_received": {"bits_per_second": 12}}},
+    ]
+    measured = said("iperf", "\n".join(json.dumps(event) for event in events))
+    assert in_perf_json(measured) == {("NetworkBandwidth", 1, OPS): 12.5}
 
 
 def test_py_tpccs_table_is_new_orders_per_second() -> None:
@@ -182,6 +249,30 @@ def test_sysbenchs_report_is_read(name: str, values: dict[tuple[str, int], float
     assert {place[:2]: value for place, value in in_perf_json(measured).items()} == values
 
 
+def test_the_report_of_sysbench_0_4_is_read_too() -> None:
+    report = """sysbench 0.4.12:  multi-threaded system evaluation benchmark
+Running the test with following options:
+Number of threads: 16
+OLTP test statistics:
+    transactions:                        10000  (821.35 per sec.)
+    deadlocks:                           0      (0.00 per sec.)
+Test execution summary:
+    total time:                          12.1751s
+    per-request statistics:
+         min:                                  5.11ms
+         avg:                                 19.47ms
+         max:                                 91.31ms
+         approx.  95 percentile:              44.17ms
+
+Threads fairness:
+"""
+    assert in_perf_json(said("sysbench", report)) == {
+        ("t_transactions_per_sec", 16, OPS): 821.35,
+        ("t_latency_avg_ms", 16, OPS): -19.47,
+        ("t_latency_95_ms", 16, OPS): -44.17,
+    }
+
+
 def test_linkbenchs_statistics_are_mean_latencies_and_of_requests_also_rates() -> None:
     measured = golden("linkbench", None, "linkbench_request.csv", "linkbench_load.csv")
     assert in_perf_json(measured) == {
@@ -235,6 +326,31 @@ def test_k6s_export_has_requests_under_the_tests_id_and_the_rest_by_name() -> No
     }
     failed = beside(measured, "t_http_req_failed")
     assert (failed.value, failed.better, failed.key) == (0, "lower", "share")
+
+
+def test_k6s_new_summary_is_a_list_and_has_counts_without_their_rates() -> None:
+    """`--new-machine-readable-summary`, `version` 1.0.0."""
+
+    def metric(name: str, kind: str, **values: float) -> dict[str, object]:
+        return {"name": name, "type": kind, "contains": "time" if kind == "trend" else "default", "values": values}
+
+    metrics = [
+        metric("http_reqs", "counter", count=100),
+        metric("http_req_failed", "rate", matches=10, rate=0.1, total=100),
+        metric("http_req_duration", "trend", avg=150, med=120, p95=300, max=450),
+        metric("vus_max", "gauge", value=4),
+    ]
+    summary = {"config": {"duration": 20}, "results": {"metrics": metrics}, "version": "1.0.0"}
+    measured = said("k6", json.dumps(summary))
+    assert in_perf_json(measured) == {
+        ("t", 4, OPS): 5,
+        ("t", 4, "average_latency_ms"): -150,
+        ("t", 4, "50th_latency_ms"): -120,
+        ("t", 4, "95th_latency_ms"): -300,
+    }
+    assert beside(measured, "t_http_req_failed").value == 0.1
+    del summary["config"]
+    assert said("k6", json.dumps(summary)).passed_over == ["test_output.log, line 1: http_reqs: there is no rate"]
 
 
 def test_k6s_own_summary_is_read_the_same_way_and_iterations_stand_in_for_requests() -> None:

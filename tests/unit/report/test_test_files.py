@@ -40,6 +40,28 @@ def test_what_cant_be_read_is_an_error_of_the_reports(tmp_path: Path) -> None:
         list(output.files[0])
 
 
+@pytest.mark.parametrize(
+    ("log", "lines"),
+    [
+        ("[OVERALL], 1\n[OVERALL], 98\nexit_status: 137 'failed; its last line has no end'\n", ["[OVERALL], 1"]),
+        ("[OVERALL], 98\nexit_status: 137 'failed'\n", ["[OVERALL], 98"]),
+        ("[OVERALL], 98\nexit_status: 0 'success'\n", ["[OVERALL], 98"]),
+        ("{\"a\": 98}\nexit_status: 1 'failed; its last line has no end'\n", ['{"a": 98}']),
+        ("[OVERALL], 1\n[OVERALL], 98", ["[OVERALL], 1"]),
+        ("98\nexit_status: 1 'failed; its last line has no end'\n", []),
+    ],
+    ids=["killed", "killed after a line", "ended well", "whole JSON", "dsi was killed", "nothing else"],
+)
+def test_a_number_that_the_end_of_cmd_may_have_cut_off_is_not_read(tmp_path: Path, log: str, lines: list[str]) -> None:
+    (tmp_path / "test_output.log").write_text(log)
+    (tmp_path / "out").write_text("1\n23")
+    output = output_of("t", tmp_path, ["out"], client=CLIENT)
+    assert [line for line in output.log if line and "exit_status" not in line] == lines
+    well = "exit_status: 0" in log
+    assert list(output.files[0]) == (["1", "23"] if well else ["1"])
+    assert ("out" in output.unfinished, "test_output.log" in output.unfinished) == (not well, "98" not in str(lines))
+
+
 def test_a_log_that_somebody_has_deleted_is_empty(tmp_path: Path) -> None:
     assert list(output_of("t", tmp_path, [], client=CLIENT).log) == []
 

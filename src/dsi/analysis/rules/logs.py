@@ -6,11 +6,13 @@ crashes.
 """
 
 import re
+from typing import Final
 
 from dsi.analysis.rules.rule import LogRule
-from dsi.analysis.windows import ASKED_FOR
+from dsi.analysis.windows import ASKED_FOR, Kind
 
 _SEVERE = frozenset("EF")
+_MAY_FOLLOW_FROM: Final[frozenset[Kind]] = ASKED_FOR | {"lost", "command"}
 
 
 def _words(pattern: str) -> "re.Pattern[str]":
@@ -25,6 +27,8 @@ _OF_A_DISTURBANCE = _words(
 )
 """What a server complains of when others (or itself) are stopped, killed or cut off."""
 
+_ANY = re.compile("")
+
 DISK_FULL = LogRule(
     looks_for="a server whose disk is full",
     means="the server's disk is full, and what it could not write is lost: free space or give it a larger disk",
@@ -34,13 +38,13 @@ DISK_FULL = LogRule(
 )
 
 DATA_CORRUPTION = LogRule(
-    looks_for="data that can't be read back as they were written: checksums, WiredTiger panics",
+    looks_for="data that can't be read back as they were written: checksums, broken metadata",
     means="what the server read is not what it had written: its data can't be trusted; look at the disk, the "
     "file system and whether two servers share a dbPath",
     severity="error",
     levels=_SEVERE,
     words=_words(
-        r"checksum (error|mismatch)|does not match expected checksum|WT_PANIC|WT_ERROR.*corrupt|data ?corruption"
+        r"checksum (error|mismatch)|does not match expected checksum|WT_ERROR.*corrupt|(meta)?data ?corruption"
     ),
 )
 
@@ -60,7 +64,7 @@ ROLLBACK = LogRule(
     ids=frozenset({21593}),
     words=_words(r"^transition to ROLLBACK|^rollback - |^Starting rollback"),
     expected_in=ASKED_FOR,
-    follows_in=frozenset({"lost"}),
+    follows_in=ASKED_FOR | {"lost"},
 )
 
 TOO_STALE = LogRule(
@@ -80,7 +84,7 @@ UNCLEAN_SHUTDOWN = LogRule(
     ids=frozenset({22271}),
     words=_words(r"^Detected unclean shutdown"),
     expected_in=frozenset({"crash", "was_down"}),
-    follows_in=frozenset({"lost", "restart"}),
+    follows_in=frozenset({"lost", "restart", "fault"}),
 )
 
 STEPDOWN = LogRule(
@@ -91,7 +95,8 @@ STEPDOWN = LogRule(
     ids=frozenset({21402, 21475, 21481, 21579, 21809}),
     words=_words(r"^Stepping down from primary|relinquishing primary|^Attempting to step down in response"),
     expected_in=ASKED_FOR,
-    follows_in=frozenset({"lost", "command"}),
+    follows_in=_MAY_FOLLOW_FROM,
+    orders=_words(r"in response to replSetStepDown"),
 )
 
 ELECTION = LogRule(
@@ -102,7 +107,8 @@ ELECTION = LogRule(
     ids=frozenset({4615652, 4615660, 4615661, 4615662, 21450}),
     words=_words(r"^Starting an election|^election succeeded, assuming primary"),
     expected_in=ASKED_FOR,
-    follows_in=frozenset({"lost", "command"}),
+    follows_in=_MAY_FOLLOW_FROM,
+    orders=_words(r"due to step ?up request"),
 )
 
 MEMBER_UNREACHABLE = LogRule(
@@ -110,9 +116,33 @@ MEMBER_UNREACHABLE = LogRule(
     means="a member did not answer heartbeats: it was down, stalled, or cut off",
     severity="error",
     ids=frozenset({21216}),
-    words=_words(r"is now in state DOWN"),
+    words=_words(r"is now in state DOWN|is now in state RS_DOWN"),
     expected_in=ASKED_FOR,
-    follows_in=frozenset({"lost", "command"}),
+    follows_in=_MAY_FOLLOW_FROM,
+)
+
+RECONFIG = LogRule(
+    looks_for="reconfigurations of a replica set that dsi did not make",
+    means="somebody, or the workload, gave the set another configuration in mid-run: members may have come and gone, "
+    "and another may be primary",
+    severity="warning",
+    ids=frozenset({21352}),
+    words=_words(r"^replSetReconfig admin command received"),
+    expected_in=ASKED_FOR,
+    follows_in=_MAY_FOLLOW_FROM,
+    orders=_ANY,
+)
+
+MEMBER_REMOVED = LogRule(
+    looks_for="members that were taken out of their set",
+    means="the member is no longer in its set's configuration: it has none of what was written since, and counts for "
+    "no majority; see who sent replSetReconfig, or whether its host name still leads to it",
+    severity="error",
+    ids=frozenset({21394}),
+    words=_words(r"^This node is not a member of the config"),
+    expected_in=ASKED_FOR,
+    follows_in=_MAY_FOLLOW_FROM,
+    orders=_ANY,
 )
 
 CONNECTION_RESET = LogRule(
@@ -123,7 +153,8 @@ CONNECTION_RESET = LogRule(
     ids=frozenset({22988, 22989}),
     words=_words(r"^Error sending response to client|^Error receiving request from client"),
     expected_in=ASKED_FOR | {"cmd_end"},
-    follows_in=frozenset({"lost", "command"}),
+    follows_in=_MAY_FOLLOW_FROM,
+    noticed_late=True,  # a driver's `hello` is answered after 10 s, also where nobody listens any more
 )
 
 TOO_MANY_CONNECTIONS = LogRule(
@@ -151,7 +182,7 @@ LOG_ERROR = LogRule(
     levels=frozenset("E"),
     expected_in=ASKED_FOR,
     expected_words=_OF_A_DISTURBANCE,
-    follows_in=frozenset({"lost", "command"}),
+    follows_in=_MAY_FOLLOW_FROM,
 )
 
 HEALTHY = _words(
@@ -170,6 +201,9 @@ NEEDLES = (
     b"ollback",
     b"ROLLBACK",
     b"state DOWN",
+    b"RS_DOWN",
+    b"replSetReconfig admin",
+    b"not a member of the config",
     b"too stale to",
     b"nclean shutdown",
     b"too many open connections",

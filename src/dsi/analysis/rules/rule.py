@@ -26,7 +26,9 @@ class LogRule:
 
     A line matches by its id (structured logs) or by `words` (logs of 4.2 and before); or, where there are no ids, by
     its severity and, if there are any, words. `expected_in`: windows in which it is no finding; `follows_in`: in which
-    it is but a warning, since the cause is told elsewhere; both only for lines with `expected_words`, if there are any.
+    it is but a warning, since it may come from what is told elsewhere, or was asked for; both only for lines with
+    `expected_words`, if there are any. `orders`: lines that say that somebody told the server to do it; a restart that
+    is over has none. `noticed_late`: the server finds out only some time after it happened.
     """
 
     looks_for: str
@@ -38,6 +40,8 @@ class LogRule:
     expected_in: frozenset[Kind] = frozenset()
     expected_words: "re.Pattern[str] | None" = None
     follows_in: frozenset[Kind] = frozenset()
+    orders: "re.Pattern[str] | None" = None
+    noticed_late: bool = False
 
     def matches(self, entry: Entry) -> bool:
         """Tell whether a line is this rule's."""
@@ -50,6 +54,10 @@ class LogRule:
     def is_expected(self, entry: Entry) -> bool:
         """Tell whether its text is such as a window can explain."""
         return self.expected_words is None or bool(self.expected_words.search(entry.message))
+
+    def is_order(self, entry: Entry) -> bool:
+        """Tell whether it says that somebody told the server to do this."""
+        return self.orders is not None and bool(self.orders.search(entry.message))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

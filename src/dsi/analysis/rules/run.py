@@ -10,6 +10,7 @@ from dsi.analysis.rules.rule import RunRule
 from dsi.compressed import plain_name
 
 _LINE_CHARS = 200
+_MOST_LINES = 10
 _CLOCK_S = 1.0
 """Less is lost in the seconds by which windows are wider than what they stand for."""
 
@@ -43,7 +44,7 @@ def _run_unfinished(history: History, _folder: Folder) -> Iterator[Finding]:
 def _stage_failed(history: History, _folder: Folder) -> Iterator[Finding]:
     for name in STAGE_ENDS:
         for event in history.noted.get(name, ()):
-            if error := event.fields.get("error"):
+            if error := event.error:
                 yield Finding(
                     rule="stage_failed",
                     severity="error",
@@ -65,6 +66,22 @@ def _task_error(history: History, _folder: Folder) -> Iterator[Finding]:
         yield Finding(
             rule="task_error", severity="error", message=message, file=FILE, line=event.line, time_s=event.time_s
         )
+
+
+def _post_task_failed(history: History, _folder: Folder) -> Iterator[Finding]:
+    for event in history.noted.get("task_end", ()):
+        notes = event.fields.get("notes")
+        for note in notes if isinstance(notes, list) else ():
+            failed, _, said = str(note).partition("\n")
+            yield Finding(
+                rule="post_task_failed",
+                severity="warning",
+                message=f"the tests are over, and this failed: {failed}",
+                file=FILE,
+                line=event.line,
+                time_s=event.time_s,
+                text="\n".join(line[:_LINE_CHARS] for line in said.splitlines()[:_MOST_LINES]),
+            )
 
 
 def _node_down(history: History, _folder: Folder) -> Iterator[Finding]:
@@ -89,7 +106,7 @@ def _node_down(history: History, _folder: Folder) -> Iterator[Finding]:
 
 def _restart_failed(history: History, _folder: Folder) -> Iterator[Finding]:
     for event in history.noted.get("restart_mongodb_end", ()):
-        if error := event.fields.get("error"):
+        if error := event.error:
             yield Finding(
                 rule="restart_failed",
                 severity="error",
@@ -192,6 +209,7 @@ TEST_FAILED = RunRule(
 RUN_UNFINISHED = RunRule(looks_for="a run without an end: dsi was killed", check=_run_unfinished)
 STAGE_FAILED = RunRule(looks_for="a stage before the tests that failed", check=_stage_failed)
 TASK_ERROR = RunRule(looks_for="an error or an interrupt that stopped the task", check=_task_error)
+POST_TASK_FAILED = RunRule(looks_for="commands of post_task that failed", check=_post_task_failed)
 NODE_DOWN = RunRule(looks_for="nodes that went down and were not meant to", check=_node_down)
 RESTART_FAILED = RunRule(looks_for="restarts that were asked for and failed", check=_restart_failed)
 RUN_WARNING = RunRule(looks_for="what dsi warned of while it ran", check=_run_warning)
