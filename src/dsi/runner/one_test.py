@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from dsi.commands import Context
-from dsi.config import dump
+from dsi.config import dump, masked_yaml
 from dsi.errors import CommandTimeout, DsiError, HostError, NoOutput, ReportError, SourceMissing
 from dsi.masking import masked
 from dsi.model import Result
@@ -270,7 +270,8 @@ class OneTest:
         text = test.workload_config if isinstance(test.workload_config, str) else dump(test.workload_config)
         await self._context.inventory.workload_client.write_file(test.config_filename, text.encode())
         # A connection string stands in there.
-        keep_text(self._context.reports / inside(test.config_filename), masked(text))
+        shown = masked_yaml(text) if test.config_filename.endswith((".yml", ".yaml")) else masked(text)
+        keep_text(self._context.reports / inside(test.config_filename), shown)
 
     # --- after ------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,6 @@ from dsi.commands import Context
 from dsi.config import Tree
 from dsi.config.models import Test, Validated
 from dsi.errors import ReportError, StateError
-from dsi.report.folder import copy_configuration
 from dsi.report.perf import PerfFiles
 from dsi.report.progress import Progress
 from dsi.runner import (
@@ -27,6 +26,7 @@ from dsi.runner import (
 from dsi.stages.artifacts import Artifacts
 from dsi.stages.client_files import FOR_CMD, client_files
 from dsi.stages.clock_offsets import note_clock_offsets
+from dsi.stages.copies import copy_configuration
 from dsi.stages.dsisocket import TOKEN, SocketOfATest
 from dsi.stages.hang import Hangs
 from dsi.stages.hooks import hook, timed_hook
