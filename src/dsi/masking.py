@@ -49,6 +49,14 @@ _WORDS = frozenset(
 """Words of any configuration. As a password each is what everybody tries first: hiding it elsewhere hides nothing."""
 
 
+def is_secret_name(key: str) -> bool:
+    """Tell whether what a configuration has under such a key is a secret.
+
+    Also `certificateKeyFilePassword`, `PEMKeyPassword`, and whatever else servers have.
+    """
+    return key.lower().endswith("password") or key.lower() == "token"
+
+
 class Masking:
     """Knows secrets, and masks them."""
 

@@ -1,6 +1,6 @@
 """YAML without its secrets: what is left loads, and holds the same but for them; only values and comments are touched.
 
-By its place a value is a secret under a key that ends with `password`, under `token`, and below `runtime_secret`;
+By its place a value is a secret under the name of one (`password`, `token`), and all text is below `runtime_secret`;
 elsewhere by its text, if it isn't a mere word (see `masking`).
 """
 
@@ -15,7 +15,7 @@ from ruamel.yaml.error import YAMLError
 from dsi.config.files import NEEDS_ESCAPES, events_of
 from dsi.config.models import AUTO_TOKEN
 from dsi.config.scalars import plain
-from dsi.masking import EVERYWHERE, MASK, Masking
+from dsi.masking import EVERYWHERE, MASK, Masking, is_secret_name
 
 _SECRETS: Final = "runtime_secret"
 _PERHAPS: Final = re.compile(rf"password|token|{_SECRETS}|\\[xuU]", re.IGNORECASE)
@@ -139,10 +139,10 @@ class _Reader:
 
 
 def _is_secret(event: Any, around: _Around) -> bool:
-    key, value = around.key.lower(), _value(event)
-    if key.endswith("password"):
-        return value not in (None, "") and not isinstance(value, bool)
-    return isinstance(value, str) and value != "" and (around.secret or (key == "token" and value != AUTO_TOKEN))
+    value = _value(event)
+    if value is None or isinstance(value, bool) or value in ("", AUTO_TOKEN):
+        return False
+    return is_secret_name(around.key) or (around.secret and isinstance(value, str))
 
 
 def _value(event: Any) -> object:
