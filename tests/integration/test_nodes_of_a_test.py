@@ -12,6 +12,7 @@ from tests.integration.test_cli import free_port, send, task
 from tests.integration.work_directory import LIMIT_S, REPLICA_SET, STANDALONE, WorkDirectory, hosts, wait_until
 
 from dsi.systems.mongodb import embedded_mongod
+from dsi.systems.mongodb.watch import PERIOD_S
 
 pytestmark = pytest.mark.skipif(embedded_mongod() is None, reason="needs the extra `embedded`")
 
@@ -89,6 +90,13 @@ def test_each_node_of_a_set_that_is_killed_in_mid_test_fails_it_and_is_back_for_
         (f"kills-{member}", member, "signal 9 (SIGKILL)") for member in members
     ]
     assert all(0 < len(down["log_tail"]) <= 10 for down in downs)
+    killed = [event for event in work.events("dsisocket_command_end") if "pkill" in json.dumps(event["command"])]
+    noticed_after_s = [down["monotonic_s"] - kill["monotonic_s"] for kill, down in zip(killed, downs, strict=True)]
+    # It is looked several times in a second, on a machine that is busy with other things for a while, too: of three
+    # nodes, one at the least is noticed as soon as that.
+    assert PERIOD_S <= 0.2
+    assert min(noticed_after_s) < 1
+    assert max(noticed_after_s) < LIMIT_S / 4
     for end, member in zip(ends, members, strict=True):
         assert f"{member} (127." in end["reason"]
         assert "went down during the test, signal 9 (SIGKILL)" in end["reason"]

@@ -9,6 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
@@ -22,6 +23,9 @@ from dsi.systems.mongodb.waiting import side_by_side
 
 log = structlog.get_logger()
 
+PERIOD_S: Final = 0.2
+"""How long after one look comes the next: what goes down is noticed within a second, on a busy host, too."""
+
 _ROUNDS = 50
 """How often one shell looks before another takes its place (ten seconds). If dsi is killed, no shell is left on the
 host for long; and where sshd allows few sessions, the commands that wait for one get their turn."""
@@ -34,7 +38,7 @@ _AGAIN_S = 0.2
 
 
 _WATCH = r"""
-rounds=$1 files=() pids=() starts=(); shift
+rounds=$1 period_s=$2 files=() pids=() starts=(); shift 2
 while [ $# -gt 0 ]; do files+=("$1") pids+=("$2") starts+=("$3"); shift 3; done
 told=()
 # Nobody is told the exit status but its parent, which writes it down a moment later.
@@ -58,7 +62,7 @@ while :; do
         if [ -n "${pids[i]}" ] && [ -z "${told[i]}" ]; then runs "${pids[i]}" "${starts[i]}" || tell "$i"; fi
     done
     [ $(( rounds -= 1 )) -gt 0 ] || exit 0
-    pause 0.2
+    pause "$period_s"
 done
 """
 
@@ -246,7 +250,7 @@ async def _watch_processes(
             index, pid, start, *status = map(int, line.split())
             on_gone(index, Process(pid, start), status[0] if status else None)
 
-    arguments: list[object] = [rounds]
+    arguments: list[object] = [rounds, PERIOD_S]
     for files, known in watched:
         arguments += [f"{files.folder}/{files.name}", *((known.pid, known.start) if known else ("", ""))]
     await host.run(script(_WATCH, *arguments), on_output=take)
