@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from dsi.commands import Context
-from dsi.config import dump
+from dsi.config import dump, masked_yaml
 from dsi.errors import CommandTimeout, DsiError, HostError, NoOutput, ReportError, SourceMissing
 from dsi.masking import masked
 from dsi.model import Result
@@ -26,7 +26,7 @@ from dsi.runner.outcome import TestOutcome, status_of
 from dsi.runner.output_log import OutputLog
 from dsi.runner.plan import Limits, TaskPlan
 from dsi.runner.running import MARK, RunningTest
-from dsi.runner.surroundings import Surroundings
+from dsi.runner.surroundings import Check, Surroundings
 from dsi.runner.workload import run_cmd
 
 log = structlog.get_logger()
@@ -270,7 +270,8 @@ class OneTest:
         text = test.workload_config if isinstance(test.workload_config, str) else dump(test.workload_config)
         await self._context.inventory.workload_client.write_file(test.config_filename, text.encode())
         # A connection string stands in there.
-        keep_text(self._context.reports / inside(test.config_filename), masked(text))
+        shown = masked_yaml(text) if test.config_filename.endswith((".yml", ".yaml")) else masked(text)
+        keep_text(self._context.reports / inside(test.config_filename), shown)
 
     # --- after ------------------------------------------------------------------------------------------------------
 
@@ -282,8 +283,7 @@ class OneTest:
             finally:
                 await self._background.end()
             await self._end_left_behind()
-            if not self._interrupt.happened and self._findings.status != "infrastructure error":
-                await self._run_checks()
+            await self._run_checks(self._surroundings.checks)
         except asyncio.CancelledError:
             self._interrupt.note()
             self._findings.cancel(self._exit_status)
@@ -291,6 +291,7 @@ class OneTest:
             "post_test", self._plan.post_test, self._context, self._progress, self._interrupt
         ):
             self._findings.add_problem(failure, "failed (workload)")
+        await self._interrupt.outlast(self._run_checks(self._surroundings.last_checks))
         if self._interrupt.happened:
             self._findings.cancel(self._exit_status)
         for afterwards in self._surroundings.afterwards:
@@ -328,8 +329,10 @@ class OneTest:
                 f"processes were left running when cmd had ended, and were ended: {'; '.join(left)}"[:_NOTE_CHARS]
             )
 
-    async def _run_checks(self) -> None:
-        for check in self._surroundings.checks:
+    async def _run_checks(self, checks: Sequence[Check]) -> None:
+        if self._interrupt.happened or self._findings.status == "infrastructure error":
+            return
+        for check in checks:
             try:
                 await check(self._context, self._test)
             except DsiError as problem:

@@ -17,6 +17,7 @@ from dsi.inventory import Inventory
 from dsi.report.folder import make_reports
 from dsi.report.output import OutputLog
 from dsi.report.progress import Progress
+from dsi.stages.copies import copy_configuration
 from dsi.stages.dsisocket import forget_opened
 from dsi.stages.load import load
 from dsi.stages.validate import insist
@@ -91,6 +92,7 @@ class Session:
         """Give the reports folder of this run; the first time it is made, and the timeline goes there from then on."""
         if self.reports is None:
             self.reports = make_reports(self.work_directory)
+            copy_configuration(self.work_directory, self.reports)
             self.timeline.move_to(self.reports / "timeline.jsonl")
         return self.reports
 

@@ -10,7 +10,6 @@ from dsi.commands import Context
 from dsi.config import Tree
 from dsi.config.models import Test, Validated
 from dsi.errors import ReportError, StateError
-from dsi.report.folder import copy_configuration
 from dsi.report.perf import PerfFiles
 from dsi.report.progress import Progress
 from dsi.runner import (
@@ -27,6 +26,7 @@ from dsi.runner import (
 from dsi.stages.artifacts import Artifacts
 from dsi.stages.client_files import FOR_CMD, client_files
 from dsi.stages.clock_offsets import note_clock_offsets
+from dsi.stages.copies import copy_configuration
 from dsi.stages.dsisocket import TOKEN, SocketOfATest
 from dsi.stages.hang import Hangs
 from dsi.stages.hooks import hook, timed_hook
@@ -75,7 +75,7 @@ async def _run_task(session: Session, tree: Tree, reports: Path, taken_over: Run
     settings = config.test_control(tree)
     context = await session.context(tree)
     deployment = await session.deployment(tree)
-    nodes = NodesOfATest(deployment, session.timeline)
+    nodes = NodesOfATest(deployment, session.timeline, taken_over.test if taken_over else None)
     perf_files = _perf_files(session, tree, reports, resumed=taken_over is not None)
     results = ResultsOfATest(perf_files, settings.output_file, taken_over)
     companions: list[Companion] = [results.companion, nodes.companion]
@@ -107,6 +107,7 @@ async def _run_task(session: Session, tree: Tree, reports: Path, taken_over: Run
             preparations=preparations,
             companions=companions,
             checks=checks,
+            last_checks=[nodes.last_check],
             # The artifacts last: what came of the test is known then.
             afterwards=[results.read, artifacts.fetch],
             diagnose=Hangs(deployment).diagnose,

@@ -91,7 +91,7 @@ def _node_down(history: History, _folder: Folder) -> Iterator[Finding]:
             yield Finding(
                 rule="node_down",
                 severity="error",
-                message=f"the node went down in mid-test ({fields.get('how')}), and nobody had asked for it: "
+                message=f"the node went down ({fields.get('how')}), and nobody had asked for it: "
                 "look at its last log lines and for a core file; if it was meant to, write expect_down beside "
                 "the command",
                 test=fields.get("test"),

@@ -3,11 +3,14 @@
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from dsi.systems.mongodb import mongod_config
 from dsi.systems.mongodb.plan import NodePlan
 from dsi.systems.mongodb.process import Files
+
+_OWN_FOLDER: Final = ".dsi"
+"""Where files lie that have secrets in them: not among the logs and data, which are fetched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +40,7 @@ class Layout:
         `local_address`: the host's own address where it shares this machine with others, else None. `has_key`: whether
         the node gets a key file.
         """
-        # Not among the logs and data, which are fetched.
-        key_path = f".dsi/mongod.{plan.port}.key"
+        key_path = f"{_OWN_FOLDER}/mongod.{plan.port}.key"
         config = mongod_config.whole(
             plan.model.config_file,
             role=plan.role,
@@ -69,8 +71,8 @@ class Layout:
 
     @property
     def config_path(self) -> str:
-        """Where the configuration file lies."""
-        return f"{self.files.folder}/{self.files.name}.conf"
+        """Where the configuration file lies; the password of a TLS key may be in it."""
+        return f"{_OWN_FOLDER}/{self.files.name}.conf"
 
     @property
     def command(self) -> list[str]:
