@@ -7,6 +7,7 @@ from pathlib import Path
 from dsi import clock
 from dsi.errors import ReportError
 from dsi.masking import masked_yaml
+from dsi.whole_file import write_whole
 
 NEVER_COPIED = ("runtime_secret.yml",)
 
@@ -40,18 +41,18 @@ def copy_configuration(work_directory: Path, folder: Path) -> None:
         if file.is_file():
             with writing(folder / file.name):
                 text = file.read_text(encoding="utf-8", errors="surrogateescape")
-                (folder / file.name).write_text(masked_yaml(text), encoding="utf-8", errors="surrogateescape")
+                write_whole(folder / file.name, masked_yaml(text).encode(errors="surrogateescape"))
 
 
 def keep_text(path: Path, text: str) -> None:
-    """Write a text into the reports; missing parent folders are made.
+    """Write a text into the reports, in one go and as UTF-8; missing parent folders are made.
 
     Raises:
         ReportError: it can't be written.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        write_whole(path, text.encode(errors="backslashreplace"))
 
 
 def inside(path: str) -> Path:

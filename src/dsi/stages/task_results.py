@@ -48,10 +48,8 @@ class TaskResults:
         cases = [self._case(test) for test in outcome.tests]
         if not any(case.kind in ("failure", "error") for case in cases) and outcome.exit_status():
             cases.append(_whole_task(outcome))
-        keep_text(
-            self._reports / "junit.xml",
-            junit_xml(self._task_name, cases, start_s=begun_s, remarks=[outcome.error, *outcome.notes]),
-        )
+        remarks = [text for text in (outcome.error, *outcome.notes) if text]
+        keep_text(self._reports / "junit.xml", junit_xml(self._task_name, cases, start_s=begun_s, remarks=remarks))
 
     def _case(self, test: TestOutcome) -> Case:
         return Case(
