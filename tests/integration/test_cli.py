@@ -350,8 +350,8 @@ def test_a_stage_that_comes_too_early_names_the_one_that_is_missing(tmp_path: Pa
 
 
 def test_how_the_tests_ended_is_shown_though_it_cannot_be_written(tmp_path: Path) -> None:
-    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0), test_control=task("true"))
-    (tmp_path / ".test_control.out.yml.new").mkdir()  # as good as a full disk
+    mkdir = f"mkdir {tmp_path}/.test_control.out.yml.new"  # as good as a full disk
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0), test_control=task(mkdir))
     err = work.dsi("run", exit_status=3).stderr
     assert "passed" in err
     assert "test_control.out.yml can't be written: Is a directory" in err

@@ -29,7 +29,7 @@ def _restarted(line: Line) -> str:
 
 
 def _ending(line: Line) -> str:
-    how = f"failed: {line['error']}" if line["error"] else "done"
+    how = f"failed: {line['error']}" if line["error"] else "interrupted" if line.get("interrupted") else "done"
     return f"{how} after {line['duration_s']:.1f} s"
 
 

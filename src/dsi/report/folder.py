@@ -9,7 +9,9 @@ from dsi.errors import ReportError
 from dsi.masking import masked_yaml
 from dsi.whole_file import write_whole
 
-NEVER_COPIED = ("runtime_secret.yml",)
+_NEVER_COPIED = ("runtime_secret.yml",)
+_COPIED_WHEN_WRITTEN = ("test_control.out.yml",)
+"""What lies there may still be of an earlier task."""
 
 
 def make_reports(work_directory: Path, time: clock.Clock = clock.SYSTEM) -> Path:
@@ -36,12 +38,19 @@ def copy_configuration(work_directory: Path, folder: Path) -> None:
         ReportError: it can't be written.
     """
     for file in sorted(work_directory.glob("*.yml")):
-        if file.name in NEVER_COPIED:
-            continue
-        if file.is_file():
-            with writing(folder / file.name):
-                text = file.read_text(encoding="utf-8", errors="surrogateescape")
-                write_whole(folder / file.name, masked_yaml(text).encode(errors="surrogateescape"))
+        if file.name not in (*_NEVER_COPIED, *_COPIED_WHEN_WRITTEN) and file.is_file():
+            copy_masked(file, folder)
+
+
+def copy_masked(file: Path, folder: Path) -> None:
+    """Copy a YAML file to a folder, with secrets masked.
+
+    Raises:
+        ReportError: it can't be written.
+    """
+    with writing(folder / file.name):
+        text = file.read_text(encoding="utf-8", errors="surrogateescape")
+        write_whole(folder / file.name, masked_yaml(text).encode(errors="surrogateescape"))
 
 
 def keep_text(path: Path, text: str) -> None:
