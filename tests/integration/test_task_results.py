@@ -51,6 +51,16 @@ def test_a_task_that_breaks_outside_of_its_tests_is_an_error_for_a_ci_system_too
     assert [case[0].tag for case in cases(work).values()] == ["skipped"] * 3 + ["error"]
 
 
+def test_a_post_task_that_fails_stands_in_the_files_for_programs_though_all_tests_passed(tmp_path: Path) -> None:
+    task = "run: [{id: good, type: shell, cmd: 'true'}]\npost_task: [{on_workload_client: 'exit 9'}]\n"
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0), test_control=task)
+    work.dsi("run")
+    out = work.read("test_control.out.yml")
+    assert "notes:" in out
+    for text in (out, work.read("reports/junit.xml"), str(work.events("task_end"))):
+        assert "post_task (test_control.post_task.0): workload_client.0: exit status 9" in " ".join(text.split())
+
+
 def test_what_is_written_does_not_depend_on_the_locale(tmp_path: Path) -> None:
     task = """
 task_name: wörter

@@ -18,7 +18,7 @@ def event_line(line: Line) -> str | None:
 
 
 def _test_end(line: Line) -> str:
-    why = f": {line['reason'].partition(chr(10))[0]}" if line["reason"] else ""  # the rest are lines of a server's log
+    why = f": {line['reason']}" if line["reason"] else ""
     return f"test {line['test']} {line['status']} after {line['duration_s']:.1f} s{why}"
 
 

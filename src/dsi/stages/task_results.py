@@ -112,7 +112,7 @@ class TaskResults:
             kind=_KINDS[test.status],
             outcome=test.status,
             reason=test.reason,
-            notes=test.notes,
+            notes=[*test.notes, *test.log_lines],
             duration_s=test.duration_s,
             output=_end_of(self.reports / test.id / "test_output.log"),
         )
@@ -134,10 +134,16 @@ def out_of(outcome: TaskOutcome) -> dict[str, Any]:
             "message": test.reason or test.status,
             "outcome": test.status,
             **({"notes": list(test.notes)} if test.notes else {}),
+            **({"log_lines": list(test.log_lines)} if test.log_lines else {}),
         }
         for test in outcome.tests
     }
-    return {"exit_codes": tests, "error": outcome.error or None, "exit_status": outcome.exit_status()}
+    return {
+        "exit_codes": tests,
+        "error": outcome.error or None,
+        **({"notes": list(outcome.notes)} if outcome.notes else {}),
+        "exit_status": outcome.exit_status(),
+    }
 
 
 def _whole_task(outcome: TaskOutcome) -> Case:

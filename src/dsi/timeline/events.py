@@ -48,7 +48,10 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     "cmd_taken_over": EventKind(
         "`dsi test-control --attach` goes on with a `cmd`, behind so many bytes", ["test", "output_bytes"]
     ),
-    "cmd_end": EventKind("`cmd` has ended", ["test", "exit_status"]),
+    "cmd_end": EventKind(
+        "`cmd` has ended; `how`: `exited`, `hung`, `interrupted`, `lost` (its host, say); `exit_status`: if known",
+        ["test", "exit_status", "how"],
+    ),
     "during_test_command": EventKind(
         "a command of `during_test`, which was due `at_s` after `cmd` began and came `late_s` later",
         ["path", "command", "at_s", "late_s"],
