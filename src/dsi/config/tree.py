@@ -11,6 +11,7 @@ from dsi.config.references import STAGES
 from dsi.config.resolve import Computed, NotThere, Reading, Step, Unknown
 from dsi.errors import ConfigError, ReportError
 from dsi.model import Position, Problem
+from dsi.whole_file import write_whole
 
 DEFAULTS_NAME = "dsi/config/defaults.yml"
 """What positions in the product's defaults call their file."""
@@ -218,10 +219,8 @@ class Tree:
         """
         assert stage in STAGES, stage
         path = self.work_directory / f"{stage}.out.yml"
-        fresh = path.with_suffix(".new")
         try:
-            fresh.write_text(dump({"out": out}), encoding="utf-8")
-            fresh.replace(path)
+            write_whole(path, dump({"out": out}).encode(errors="backslashreplace"))
         except OSError as problem:
             raise ReportError(f"{path} can't be written: {problem.strerror}") from problem
 

@@ -66,13 +66,13 @@ def validated(tree: Tree, *, lenient: bool = False) -> Validated:
     return _typed(tree, "mongodb_setup.validate", Validated, lenient=lenient)
 
 
-def test_control(tree: Tree) -> TestControl:
-    """Give `test_control`, typed.
+def test_control(tree: Tree, *, lenient: bool = False) -> TestControl:  # noqa: PT028  # it is no test
+    """Give `test_control`, typed; `lenient` as in `mongodb_setup`.
 
     Raises:
         ConfigError: with everything that is wrong there.
     """
-    return _typed(tree, "test_control", TestControl)
+    return _typed(tree, "test_control", TestControl, lenient=lenient)
 
 
 def analysis(tree: Tree) -> Analysis:

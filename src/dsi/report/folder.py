@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dsi import clock
 from dsi.errors import ReportError
+from dsi.whole_file import write_whole
 
 
 def make_reports(work_directory: Path, time: clock.Clock = clock.SYSTEM) -> Path:
@@ -25,14 +26,14 @@ def make_reports(work_directory: Path, time: clock.Clock = clock.SYSTEM) -> Path
 
 
 def keep_text(path: Path, text: str) -> None:
-    """Write a text into the reports; missing parent folders are made.
+    """Write a text into the reports, in one go and as UTF-8; missing parent folders are made.
 
     Raises:
         ReportError: it can't be written.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        write_whole(path, text.encode(errors="backslashreplace"))
 
 
 def inside(path: str) -> Path:

@@ -2,10 +2,10 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -38,7 +38,8 @@ _NOTE_CHARS: Final = 1000
 class OneTest:
     """Runs the test with this number, from 1. `taken`: go on with it, from within its `cmd`.
 
-    `before`: what came of the tests before it.
+    `before`: what came of the tests before it. `decided` is told what came of this one, just before the timeline is: a
+    dsi that is killed in between has told nobody of a test's end who doesn't know what came of it.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class OneTest:
         *,
         before: Sequence[TestOutcome],
         taken: RunningTest | None,
+        decided: Callable[[TestOutcome], None],
     ) -> None:
         self._task = task
         self._number = number
@@ -63,6 +65,7 @@ class OneTest:
         self._interrupt = interrupt
         self._before = before
         self._taken = taken
+        self._decided = decided
         self._findings = Findings()
         self._exit_status: int | None = None
         self._diagnosed = ""
@@ -71,7 +74,7 @@ class OneTest:
             self._test.background_tasks, self._context, self._findings, log_bytes=self._task.max_log_bytes
         )
 
-    async def run(self) -> TestOutcome:
+    async def run(self) -> None:
         """Run it all. What goes wrong stands in the outcome."""
         clock = self._context.clock
         start_s = self._taken.start_s if self._taken else clock.wall_s()
@@ -94,15 +97,18 @@ class OneTest:
             finally:  # a test that has an end in the timeline has a verdict there
                 status, reason, notes = self._findings.verdict()
                 ending.update(status=status, reason=reason, notes=list(notes), exit_status=self._exit_status)
-        return TestOutcome(
-            id=self._test.id,
-            status=status,
-            reason=reason,
-            exit_status=self._exit_status,
-            start_s=start_s,
-            duration_s=clock.monotonic_s() - begun_s,
-            notes=notes,
-        )
+                self._decided(
+                    TestOutcome(
+                        id=self._test.id,
+                        status=status,
+                        reason=reason,
+                        exit_status=self._exit_status,
+                        start_s=start_s,
+                        duration_s=clock.monotonic_s() - begun_s,
+                        notes=notes,
+                        log_lines=self._findings.log_lines,
+                    )
+                )
 
     async def _run_guarded(self, start_s: float) -> None:
         try:
@@ -217,20 +223,22 @@ class OneTest:
         else:
             keeper.keep(running)
             context.timeline.add("cmd_begin", test=self._test.id)
-        cmd = run_cmd(
-            context.inventory.workload_client,
-            self._test,
-            {**environment, MARK: running.mark},
-            log=output,
-            limits=self._limits(elapsed_s),
-            on_limit=lambda: self._diagnose(running),
-            orphan_s=context.orphan_s,
-            progress=self._progress,
-            handle=running.handle,
-            again=again,
+        cmd = self._with_its_end(
+            run_cmd(
+                context.inventory.workload_client,
+                self._test,
+                {**environment, MARK: running.mark},
+                log=output,
+                limits=self._limits(elapsed_s),
+                on_limit=lambda: self._diagnose(running),
+                orphan_s=context.orphan_s,
+                progress=self._progress,
+                handle=running.handle,
+                again=again,
+            )
         )
         known = {name: text for name, text in environment.items() if name not in self._surroundings.for_cmd_alone}
-        result = await run_during_test(
+        return await run_during_test(
             cmd,
             self._plan.during_test,
             context.with_environment(known),
@@ -239,7 +247,21 @@ class OneTest:
             begun=running.during_test,
             on_begin=lambda begun: keeper.keep(replace(running, during_test=begun)),
         )
-        context.timeline.add("cmd_end", test=self._test.id, exit_status=result.exit_status)
+
+    async def _with_its_end(self, cmd: Coroutine[Any, Any, Result]) -> Result:
+        """Run `cmd`, and have the timeline tell how it ended."""
+        exit_status, how = None, "lost"
+        try:
+            result = await cmd
+            exit_status, how = result.exit_status, "exited"
+        except CommandTimeout as hung:
+            exit_status, how = hung.results[0].exit_status, "hung"
+            raise
+        except asyncio.CancelledError:
+            how = "interrupted"
+            raise
+        finally:
+            self._context.timeline.add("cmd_end", test=self._test.id, exit_status=exit_status, how=how)
         return result
 
     def _limits(self, elapsed_s: float) -> Limits:

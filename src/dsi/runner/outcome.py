@@ -55,7 +55,10 @@ def status_of(problem: DsiError, otherwise: Status) -> Status:
 
 @dataclass(frozen=True, kw_only=True)
 class TestOutcome:
-    """One test. `exit_status` is that of `cmd` (None: it never ended by itself); `reason` says why it didn't pass."""
+    """One test. `exit_status` is that of `cmd` (None: it never ended by itself); `reason` says why it didn't pass.
+
+    `log_lines`: what servers had logged last that are named in reason and notes.
+    """
 
     id: str
     status: Status
@@ -64,6 +67,7 @@ class TestOutcome:
     start_s: float = 0.0
     duration_s: float = 0.0
     notes: Sequence[str] = ()
+    log_lines: Sequence[str] = ()
 
 
 @dataclass(kw_only=True)

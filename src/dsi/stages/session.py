@@ -20,6 +20,7 @@ from dsi.report.progress import Progress
 from dsi.stages.copies import copy_configuration
 from dsi.stages.dsisocket import forget_opened
 from dsi.stages.load import load
+from dsi.stages.task_results import TaskResults
 from dsi.stages.validate import insist
 from dsi.state import State
 from dsi.systems.mongodb import Deployment, make_secrets
@@ -41,6 +42,7 @@ class Session:
         self.tied = tied
         self.state = State(self.work_directory)
         self.reports: Path | None = None
+        self.results: TaskResults | None = None
         self.timeline = Timeline(None)
         self.timeline.on_event = progress.event
         self._inventory: Inventory | None = None
