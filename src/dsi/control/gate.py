@@ -15,10 +15,11 @@ _WRONG = Outcome(code=Code.UNAUTHORIZED, message="This is not the token")
 
 
 class Gate:
-    """One connection's. `token` None: everybody may pass."""
+    """One connection's. `token` None: everybody may pass. `journal` names that of the test's retry_ids."""
 
-    def __init__(self, token: str | None) -> None:
+    def __init__(self, token: str | None, journal: str) -> None:
         self._token = token
+        self._journal = journal
         self._tries = 0
         self._is_open = token is None
 
@@ -35,13 +36,13 @@ class Gate:
     def pass_through(self, envelope: Envelope) -> Outcome | None:
         """Give the answer where there is nothing more to be done for a line; None: it may be done."""
         if envelope.control == "auth":
-            return self._show(envelope.command["auth"])
+            return self._show(envelope.command["auth"], envelope)
         return self.refusal
 
-    def _show(self, token: str) -> Outcome:
+    def _show(self, token: str, envelope: Envelope) -> Outcome:
         """Compare in a time that says nothing about how much of it was right."""
         if self._token is None or hmac.compare_digest(token.encode(errors="replace"), self._token.encode()):
             self._is_open = True
-            return Outcome(code=Code.OK)
+            return Outcome(code=Code.OK, description=None if envelope.id is None else {"journal": self._journal})
         self._tries += 1
         return _WRONG

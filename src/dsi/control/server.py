@@ -108,7 +108,7 @@ class DsisocketServer:
             work=self._work,
             registry=self._registry,
             controls=self._controls,
-            gate=Gate(self._token),
+            gate=Gate(self._token, self._journal.name),
             max_line_bytes=self._settings.max_line_bytes,
             ending=self._ending,
         )
