@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from tests.integration.mongodb_bed import CONFIG, Bed, bed_of, client, pids
 
 from dsi.config.models import MongodbSetup
@@ -91,17 +92,18 @@ async def test_two_local_hosts_never_share_a_journal(bed: Bed, tmp_path: Path) -
         await bed.deployment({"cluster_type": "replset", "mongod": nodes}, journal_dir=str(tmp_path / "shared"))
 
 
-async def test_a_local_hosts_node_has_nothing_outside_of_the_work_directory(bed: Bed, tmp_path: Path) -> None:
-    elsewhere = tmp_path.parent / "media" / "journal"
-    with pytest.raises(
-        Preflight, match=r"journal_dir .* outside of the work directory.*; in overrides.yml, write mong"
-    ):
-        await bed.deployment(bed.standalone(), journal_dir=str(elsewhere))
-    config = {**CONFIG, "storage": {"dbPath": f"{tmp_path}/../data"}}
-    with pytest.raises(Preflight, match=r"storage.dbPath .* outside of the work directory.*; in overrides.yml, give"):
-        await bed.deployment(bed.standalone(config=config))
-    await bed.deployment(bed.standalone(), journal_dir=str(tmp_path / "media"))
-    assert not elsewhere.exists()
+async def test_what_a_local_hosts_node_has_outside_of_the_work_directory_is_warned_of(
+    bed: Bed, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("media")
+    for journal_dir, warned in ((tmp_path / "media", False), (elsewhere, True)):
+        deployment = await bed.deployment(bed.standalone(), journal_dir=str(journal_dir))
+        with capture_logs() as logs:
+            await deployment.install()
+        said = [line["event"] for line in logs if "outside of the work directory" in line["event"]]
+        assert bool(said) is warned
+    assert f"journal_dir {elsewhere}/mongod.27017" in said[0]
+    assert "in overrides.yml, write mongodb_setup: {journal_dir: data/journal}" in said[0]
 
 
 async def test_a_folder_that_this_machine_cannot_have_is_said_before_anything_is_started(tmp_path: Path) -> None:

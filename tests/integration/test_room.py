@@ -96,3 +96,28 @@ async def test_the_data_of_another_work_directorys_server_are_never_cleaned(two:
         await first.nodes[0].ask("fsync")
         await first.stop()
         await second.start()
+
+
+async def test_the_journal_of_another_work_directorys_server_is_never_cleaned(two: Bed, tmp_path: Path) -> None:
+    ours = two.hosts[two.addresses[1]]
+    journal_dir = str(tmp_path / "disk")
+    first = await two.deployment({"cluster_type": "standalone", "id": "theirs", **two.node(0)}, journal_dir=journal_dir)
+    await first.install()
+    await first.start()
+    files = sorted(file.name for file in (tmp_path / "disk/mongod.27017").iterdir())
+    assert "WiredTigerLog.0000000001" in files
+    another = tmp_path / "another"
+    another.mkdir()
+    setup = {
+        "topology": [{"cluster_type": "standalone", "id": "ours", **two.node(1)}],
+        "journal_dir": journal_dir,
+        "authentication": {"enabled": False},
+    }
+    async with Deployment(MongodbSetup.model_validate(setup), lambda _: ours, state=State(another)) as second:
+        await second.install()
+        with pytest.raises(ClusterError, match=r"mongod\.27017 on mongod\.1 is the journal of a process"):
+            await second.start()
+        assert sorted(file.name for file in (tmp_path / "disk/mongod.27017").iterdir()) == files
+        await first.stop()
+        await second.start()
+        assert await second.status() == {"ours": "STANDALONE"}

@@ -79,12 +79,13 @@ class Deployment:
         self._installer = Installer(state, embedded)
         assembly = Assembly(setup, host_of, state, prefix)
         self._user = assembly.user
+        self._work_directory = state.work_directory
         self.nodes = tuple(assembly.node(plan) for plan in self.topology.nodes)
         self.clusters = tuple(assembly.clusters(self.topology.clusters, self.nodes))
         self._records = Records(state, assembly, self.nodes)
         self.announced: list[Announced] = []
         """What `expect_down` was told; whoever looks at it clears it."""
-        preflight.refuse_shared_paths(self.nodes, state.work_directory)
+        preflight.refuse_shared_paths(self.nodes)
 
     async def __aenter__(self) -> Self:
         """Begin; nothing is opened before it is needed."""
@@ -161,7 +162,7 @@ class Deployment:
                 a local host can't have an absolute folder; `prefix` doesn't run on a host.
             HostError, CommandFailed: a host has no room, say.
         """
-        await preflight.insist_on_folders(self.nodes)
+        await preflight.insist_on_folders(self.nodes, self._work_directory)
         await preflight.insist_on_prefix(self.nodes)
         nodes = [
             Destination(node.host, node.plan.mongo_dir, node.plan.archive, (node.plan.program,)) for node in self.nodes

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Sequence
 
 from dsi.hosts.base import Host
+from dsi.systems.mongodb.layout import JOURNAL_OF
 from dsi.systems.mongodb.room import SEIZE
 
 _CLEAN_DATA = r"""
@@ -59,7 +60,8 @@ if [ "$(realpath -m -- "$link")" != "$journal" ]; then
     fi
     ln -s -- "$journal" "$link"
 fi
-"""
+ln -sfn -- "$(realpath -- "$1")" "$journal/@DATA@" # whose it is
+""".replace("@DATA@", JOURNAL_OF)
 
 _TAIL = r"""
 file=$1 lines=$2 since=$3

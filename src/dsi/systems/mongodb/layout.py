@@ -13,6 +13,10 @@ _OWN_FOLDER: Final = ".dsi"
 """Where files lie that have secrets in them: not among the logs and data, which are fetched."""
 
 
+JOURNAL_OF = "dbPath"
+"""A link beside a journal to the data folder that it belongs to: the lock there tells whether its server lives."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """How a node lies on its host. Relative paths begin in the home folder of the host's user.

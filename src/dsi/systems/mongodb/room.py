@@ -6,7 +6,7 @@ seen from any user, container or host of this machine. That the file is there sa
 
 from dsi.errors import ClusterError
 from dsi.hosts.base import Host
-from dsi.systems.mongodb.layout import Layout
+from dsi.systems.mongodb.layout import JOURNAL_OF, Layout
 from dsi.systems.mongodb.plan import NodePlan
 from dsi.systems.mongodb.process import script
 
@@ -37,7 +37,9 @@ _LOOK = r"""
 if listens "$1" "$2"; then echo port; exit; fi
 holder=
 if [ -n "$3" ]; then seize "$3"; fi
-[ -z "$holder" ] || echo "data $holder"
+[ -z "$holder" ] || { echo "data $holder"; exit; }
+if [ -n "$4" ] && ! [ "$4" -ef "$3" ]; then seize "$4"; fi
+[ -z "$holder" ] || echo "journal $holder"
 """
 
 
@@ -45,9 +47,10 @@ async def insist(plan: NodePlan, host: Host, layout: Layout) -> None:
     """See that a node can be started where it is to be. It must not run itself.
 
     Raises:
-        ClusterError: another has its port, or its data folder; it says who, where that can be seen.
+        ClusterError: another has its port, its data folder or its journal; it says who, where that can be seen.
     """
-    done = await host.run(script(SEIZE + _LOOK, layout.address, plan.port, layout.files.lock or ""))
+    journals = f"{layout.journal}/{JOURNAL_OF}/mongod.lock" if layout.journal else ""
+    done = await host.run(script(SEIZE + _LOOK, layout.address, plan.port, layout.files.lock or "", journals))
     what, _, holder = done.stdout.strip().partition(" ")
     if what == "port":
         raise await port_taken(plan, host, layout)
@@ -56,6 +59,12 @@ async def insist(plan: NodePlan, host: Host, layout: Layout) -> None:
             plan.label,
             f"storage.dbPath {layout.db_path} on {host.name} is in use by {holder}: nothing was deleted or started; "
             "end that server, or name another storage.dbPath",
+        )
+    if what == "journal":
+        raise ClusterError(
+            plan.label,
+            f"journal_dir: {layout.journal} on {host.name} is the journal of {holder}: nothing was deleted or started; "
+            "end that server, or name another journal_dir",
         )
 
 
