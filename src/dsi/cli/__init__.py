@@ -48,6 +48,13 @@ class _Subcommands(TyperGroup):
         name, command, rest = super().resolve_command(ctx, args)
         return name, _load(name) if name and command else command, rest
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run it; where nobody reads its output any more (`| head` has seen enough), end quietly."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise typer.Exit(import_module("dsi.client").pipe_closed()) from None
+
 
 def _load(name: str) -> Any:
     module = import_module(f"dsi.cli.{name.replace('-', '_')}")

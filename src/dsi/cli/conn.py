@@ -4,14 +4,15 @@ import asyncio
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dsi import provisioning
+from dsi import client, provisioning
 from dsi.cli.launch import BROKEN, WorkDirectory, fail, guarded, start_log
-from dsi.model import StreamName
+from dsi.model import HostEntry, StreamName
 from dsi.report.plain import PlainProgress
 from dsi.stages.conn import entries_named, run_on
 from dsi.stages.load import load
@@ -27,13 +28,21 @@ def command(names: Names, work_dir: WorkDirectory = Path(), text: Text = None) -
     session = Session(work_dir, PlainProgress())
     entries = guarded(lambda: entries_named(load(work_dir), names))
     if text is not None:
-        raise typer.Exit(guarded(lambda: asyncio.run(run_on(session, entries, text, _print))))
+        raise typer.Exit(guarded(lambda: _run(session, entries, text)))
     if len(entries) > 1:
         fail(f"a shell opens on one host: name one of {', '.join(entry.name for entry in entries)}, or give -c", BROKEN)
     arguments = guarded(lambda: provisioning.shell_argv(entries[0], session.state))
     if shutil.which(arguments[0]) is None:
         fail(f"there is no {arguments[0]} on this machine: install it (openssh-client, util-linux)", BROKEN)
     os.execvp(arguments[0], arguments)  # noqa: S606  the person's own shell takes our place
+
+
+def _run(session: Session, entries: Sequence[HostEntry], text: str) -> int:
+    try:
+        return asyncio.run(run_on(session, entries, text, _print))
+    except* BrokenPipeError:  # `| head` has seen enough; what still ran on the hosts has been ended
+        pass
+    return client.pipe_closed()
 
 
 async def _print(host: str, stream: StreamName, block: bytes) -> None:
