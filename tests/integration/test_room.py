@@ -12,7 +12,7 @@ from dsi.config.models import MongodbSetup
 from dsi.errors import ClusterError, CommandFailed
 from dsi.hosts import LocalHost
 from dsi.state import State
-from dsi.systems.mongodb import Deployment, embedded_mongod
+from dsi.systems.mongodb import Deployment, embedded_mongod, room
 
 pytestmark = pytest.mark.skipif(embedded_mongod() is None, reason="needs the extra `embedded`")
 
@@ -96,3 +96,18 @@ async def test_the_data_of_another_work_directorys_server_are_never_cleaned(two:
         await first.nodes[0].ask("fsync")
         await first.stop()
         await second.start()
+
+
+async def test_what_cannot_be_told_to_be_free_is_not_cleaned(bed: Bed) -> None:
+    host = bed.hosts[bed.addresses[0]]
+    deployment = await bed.deployment(bed.standalone())
+    await deployment.install()
+    await host.run("mkdir -p data/dbs/mongod.lock")  # it can't be opened, by nobody
+    with pytest.raises(ClusterError, match=r"dbPath data/dbs on mongod\.0 may be in use, since .*lock can't be opened"):
+        await deployment.start()
+
+    await host.run("rmdir data/dbs/mongod.lock && touch data/dbs/mongod.lock && mkdir programs")
+    await host.run("printf '#!/bin/sh\nexit 127\n' > programs/flock && chmod +x programs/flock")
+    layout = deployment.nodes[0].layout
+    look = f"PATH=$PWD/programs:$PATH; {room.SEIZE} seize {layout.files.lock}; echo $use"
+    assert "may be in use, since flock (package util-linux)" in (await host.run(look)).stdout
