@@ -9,7 +9,7 @@ from typing import Any
 from pymongo import AsyncMongoClient
 
 from dsi.config.models import Mapping, MongodbSetup, Node
-from dsi.hosts import LocalHost, LocalHostRecord, end_local_hosts, local_host, start_local_hosts
+from dsi.hosts import Host, LocalHost, LocalHostRecord, end_local_hosts, local_host, start_local_hosts
 from dsi.state import State
 from dsi.systems.mongodb import Deployment
 
@@ -33,10 +33,13 @@ class Bed:
         self.addresses = list(hosts)
         self._stack = stack
 
-    async def deployment(self, *topology: dict[str, Any], prefix: Sequence[str] = (), **fields: Any) -> Deployment:
-        """Give a deployment, closed at the end of the test."""
+    async def deployment(
+        self, *topology: dict[str, Any], prefix: Sequence[str] = (), clients: Sequence[Host] = (), **fields: Any
+    ) -> Deployment:
+        """Give a deployment, closed at the end of the test. `clients`: its workload clients."""
         setup = MongodbSetup.model_validate({"topology": list(topology), **fields})
-        return await self._stack.enter_async_context(Deployment(setup, self._host_of, state=self.state, prefix=prefix))
+        made = Deployment(setup, self._host_of, workload_clients=clients, state=self.state, prefix=prefix)
+        return await self._stack.enter_async_context(made)
 
     def node(self, number: int, *, config: Mapping = CONFIG, **fields: Any) -> dict[str, Any]:
         address = self.addresses[number]

@@ -206,6 +206,17 @@ async def test_several_clusters_run_side_by_side_each_node_with_its_own_binaries
     assert await deployment.status() == {"first": "PRIMARY", "second": "SECONDARY", "alone": "STANDALONE"}
 
 
+async def test_the_archive_goes_to_the_workload_client_too_and_a_nodes_own_does_not(bed: Bed, tmp_path: Path) -> None:
+    server, workload = bed.hosts.values()
+    own = {"mongodb_binary_archive": archive_of(tmp_path, "own")}
+    general = archive_of(tmp_path, "general")
+    topology = bed.standalone(**own)
+    deployment = await bed.deployment(topology, clients=[workload], mongodb_binary_archive=general, mongo_dir="m")
+    await deployment.install()
+    assert "CAME_FROM=own" in (await server.run("cat m/bin/mongod")).stdout
+    assert "CAME_FROM=general" in (await workload.run("cat m/bin/mongod")).stdout
+
+
 async def test_an_archive_for_another_platform_leaves_no_node_started(bed: Bed, tmp_path: Path) -> None:
     path = tmp_path / "arm.tgz"
     with tarfile.open(path, "w:gz") as archive:

@@ -12,7 +12,7 @@ from dsi.config.models import MongodbSetup
 from dsi.errors import ClusterError, CommandFailed
 from dsi.hosts import LocalHost
 from dsi.state import State
-from dsi.systems.mongodb import Deployment, embedded_mongod
+from dsi.systems.mongodb import Deployment, embedded_mongod, room
 
 pytestmark = pytest.mark.skipif(embedded_mongod() is None, reason="needs the extra `embedded`")
 
@@ -115,9 +115,26 @@ async def test_the_journal_of_another_work_directorys_server_is_never_cleaned(tw
     }
     async with Deployment(MongodbSetup.model_validate(setup), lambda _: ours, state=State(another)) as second:
         await second.install()
-        with pytest.raises(ClusterError, match=r"mongod\.27017 on mongod\.1 is the journal of a process"):
+        with pytest.raises(
+            ClusterError, match=r"mongod\.27017 on mongod\.1 belongs to a dbPath that is in use by a process"
+        ):
             await second.start()
         assert sorted(file.name for file in (tmp_path / "disk/mongod.27017").iterdir()) == files
         await first.stop()
         await second.start()
         assert await second.status() == {"ours": "STANDALONE"}
+
+
+async def test_what_cannot_be_told_to_be_free_is_not_cleaned(bed: Bed) -> None:
+    host = bed.hosts[bed.addresses[0]]
+    deployment = await bed.deployment(bed.standalone())
+    await deployment.install()
+    await host.run("mkdir -p data/dbs/mongod.lock")  # it can't be opened, by nobody
+    with pytest.raises(ClusterError, match=r"dbPath data/dbs on mongod\.0 may be in use, since .*lock can't be opened"):
+        await deployment.start()
+
+    await host.run("rmdir data/dbs/mongod.lock && touch data/dbs/mongod.lock && mkdir programs")
+    await host.run("printf '#!/bin/sh\nexit 127\n' > programs/flock && chmod +x programs/flock")
+    layout = deployment.nodes[0].layout
+    look = f"PATH=$PWD/programs:$PATH; {room.SEIZE} seize {layout.files.lock}; echo $use"
+    assert "may be in use, since flock (package util-linux)" in (await host.run(look)).stdout

@@ -23,8 +23,8 @@ if [ -n "$(ls -A "$folder" 2>/dev/null)" ]; then
         exit 1
     fi
     seize "$folder/mongod.lock"
-    if [ -n "$holder" ]; then
-        echo "storage.dbPath $1 ($folder) is in use by $holder: nothing was deleted" >&2
+    if [ -n "$use" ]; then
+        echo "storage.dbPath $1 ($folder) $use: nothing was deleted" >&2
         exit 1
     fi
     # The file of the lock stays: a server that begins now would make itself another one, and be deleted with the rest.

@@ -11,23 +11,23 @@ from dsi.systems.mongodb.plan import NodePlan
 from dsi.systems.mongodb.process import script
 
 SEIZE = r"""
-# `seize FILE`: take the lock on a mongod.lock for as long as this shell lives; `holder` is who has it, empty: nobody.
+# `seize FILE`: take the lock on a mongod.lock for as long as this shell lives; `use` says who has it; empty: nobody.
 seize() {
     local pid= inode status=0
-    holder=
+    use=
     [ -e "$1" ] || return 0
-    { exec {seized}<> "$1"; } 2>/dev/null || { holder="who can't be seen, since $1 can't be opened"; return; }
+    { exec {seized}<> "$1"; } 2>/dev/null || { use="may be in use, since $1 can't be opened"; return; }
     flock -n "$seized" || status=$?
     case $status in
         0) return;;
         1) ;;
-        *) holder="who can't be seen, since flock (package util-linux) failed"; return;;
+        *) use="may be in use, since flock (package util-linux), which would tell, failed"; return;;
     esac
     read -r pid < "$1" || :
     inode=$(stat -Lc %i -- "$1")
-    holder="a process that is not to be seen from here, pid $pid where it lives"
+    use="is in use by a process that is not to be seen from here, pid $pid where it lives"
     if grep -Eq "FLOCK .* $pid [^ ]*:$inode " /proc/locks 2>/dev/null; then
-        holder="process $pid ($(cat "/proc/$pid/comm" 2>/dev/null))"
+        use="is in use by process $pid ($(cat "/proc/$pid/comm" 2>/dev/null))"
     fi
 }
 """
@@ -35,11 +35,11 @@ seize() {
 
 _LOOK = r"""
 if listens "$1" "$2"; then echo port; exit; fi
-holder=
+use=
 if [ -n "$3" ]; then seize "$3"; fi
-[ -z "$holder" ] || { echo "data $holder"; exit; }
+[ -z "$use" ] || { echo "data $use"; exit; }
 if [ -n "$4" ] && ! [ "$4" -ef "$3" ]; then seize "$4"; fi
-[ -z "$holder" ] || echo "journal $holder"
+[ -z "$use" ] || echo "journal $use"
 """
 
 
@@ -51,20 +51,20 @@ async def insist(plan: NodePlan, host: Host, layout: Layout) -> None:
     """
     journals = f"{layout.journal}/{JOURNAL_OF}/mongod.lock" if layout.journal else ""
     done = await host.run(script(SEIZE + _LOOK, layout.address, plan.port, layout.files.lock or "", journals))
-    what, _, holder = done.stdout.strip().partition(" ")
+    what, _, use = done.stdout.strip().partition(" ")
     if what == "port":
         raise await port_taken(plan, host, layout)
     if what == "data":
         raise ClusterError(
             plan.label,
-            f"storage.dbPath {layout.db_path} on {host.name} is in use by {holder}: nothing was deleted or started; "
+            f"storage.dbPath {layout.db_path} on {host.name} {use}: nothing was deleted or started; "
             "end that server, or name another storage.dbPath",
         )
     if what == "journal":
         raise ClusterError(
             plan.label,
-            f"journal_dir: {layout.journal} on {host.name} is the journal of {holder}: nothing was deleted or started; "
-            "end that server, or name another journal_dir",
+            f"journal_dir: {layout.journal} on {host.name} belongs to a dbPath that {use}: nothing was deleted or "
+            "started; end that server, or name another journal_dir",
         )
 
 
