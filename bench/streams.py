@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from bench.dsi_run import DsiSocket, Samples, in_turn, run_on_ssh_client
-from bench.series import Comparison
+from bench.series import Comparison, rate
 from bench.tunnel_floor import tunnel_floor
 
 MEGABYTES = 32
@@ -18,7 +18,9 @@ def compare(rounds: int) -> list[Comparison]:
     floor = "a session into the same kind of tunnel"
     return [
         Comparison("first streamed byte", floor, samples["dsi, first"], samples["session, first"], goal=1.3),
-        Comparison(f"1 MB of {MEGABYTES} streamed", floor, samples["dsi, much"], samples["session, much"]),
+        Comparison(
+            f"{MEGABYTES} MB streamed", floor, samples["dsi, much"], samples["session, much"], shown=rate(" MB")
+        ),
     ]
 
 

@@ -86,7 +86,7 @@ class Writers:
 def report_throughput(writers: Writers, seconds: int) -> None:
     """Print how many writes each second brought, and keep it in a file that dsi fetches (output_files)."""
     begun, before = time.monotonic(), 0
-    with Path("throughput.csv").open("w") as file:
+    with Path("throughput.csv").open("w", encoding="utf-8") as file:
         print("second,writes", file=file)
         for second in range(1, seconds + 1):
             time.sleep(max(begun + second - time.monotonic(), 0))

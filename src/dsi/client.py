@@ -18,8 +18,9 @@ a workload that dsi started it is there already, as `dsi_client`; where dsi itse
             print(failure.reply.results[0].stderr)
 
 A lost connection is nothing that a caller notices: the client connects again and asks again, and since each command
-has a `retry_id`, dsi starts it once. A `DsiSocket` may be used by many threads, an `AsyncDsiSocket` by many tasks:
-commands that are given at the same time run side by side, each on a connection of its own.
+has a `retry_id`, dsi starts it once. (Where another test runs by then, it is not asked again: that is an error.) A
+`DsiSocket` may be used by many threads, an `AsyncDsiSocket` by many tasks: commands that are given at the same time run
+side by side, each on a connection of its own.
 
 As a program it is `dsi-send`: `dsi-send '{"on_mongod": {"exec": "uptime"}}'`.
 """
@@ -180,7 +181,10 @@ class NotConnected(DsiSocketError):
 
 
 class ConnectionLost(DsiSocketError):
-    """The connection broke after the command was sent, and no other could be had: it may have run, or still run."""
+    """The connection broke after the command was sent, and none to the same test could be had.
+
+    It may have run, or still run.
+    """
 
 
 class CommandError(DsiSocketError):
@@ -247,11 +251,35 @@ class _Ask:
         self.id: str | int = message["id"]
         self.line = json.dumps(message).encode() + b"\n"
         self.sent = False
+        self._sent_to = ""
         self.wait_s = message["timeout"] + LATE_S if isinstance(message.get("timeout"), (int, float)) else None
         self._retry_id = message.get("retry_id")
         self._may_ask_again = retry or self._retry_id is not None
         self._patience_s = patience_s
         self.arrived()
+
+    def go_to(self, journal: str) -> None:
+        """Note that it is about to be sent to the test with this journal of retry_ids.
+
+        Raises:
+            ConnectionLost: it was sent to another test before; for this one it would be a new command.
+        """
+        if self.sent and journal != self._sent_to:
+            raise ConnectionLost(
+                "the connection to dsi broke, and by now another test runs there: the command may have run in the one "
+                "that it was sent to, and was not sent again"
+            )
+        self.sent = True
+        self._sent_to = journal
+
+    def not_admitted(self, refusal: CommandError) -> DsiSocketError:
+        """Give what is to be raised where dsi doesn't admit a connection for it."""
+        if not self.sent:
+            return refusal
+        return ConnectionLost(
+            "the connection to dsi broke, and it admits no other, perhaps since another test runs by now; the command "
+            f"may have run, or still run: {refusal}"
+        )
 
     def arrived(self) -> None:
         """Note that dsi has said something: what is lost next is lost anew."""
@@ -316,8 +344,14 @@ def _read(line: bytes) -> dict[str, Any]:
     return message
 
 
-def _auth(token: str) -> bytes:
-    return json.dumps({"auth": token}).encode() + b"\n"
+def _greeting(token: str | None) -> bytes:
+    """Show the token. Where none is asked for, too: the answer says with which test one speaks."""
+    return json.dumps({"id": "", "auth": token or ""}).encode() + b"\n"
+
+
+def _journal(answer: Mapping[str, Any]) -> str:
+    """Read the answer to the greeting: which journal of retry_ids there is, that is to say which test's."""
+    return str(Reply.read(answer).check().description.get("journal", ""))
 
 
 _R = TypeVar("_R")
@@ -436,7 +470,7 @@ class DsiSocket(_Commands[Reply]):
             try:
                 connection = self._connection()
                 try:
-                    ask.sent = True
+                    ask.go_to(connection.journal)
                     connection.send(ask.line, ask.wait_s)
                     while "status_code" not in (line := connection.read()):
                         ask.arrived()
@@ -446,6 +480,8 @@ class DsiSocket(_Commands[Reply]):
                     raise
                 self._idle.append(connection)
                 yield line
+            except CommandError as refusal:
+                raise ask.not_admitted(refusal) from None
             except _GONE as problem:
                 time.sleep(ask.pause_s(problem))
             else:
@@ -505,9 +541,8 @@ class _Connection:
         self._lines = self._socket.makefile("rb")
         try:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if token is not None:
-                self.send(_auth(token), CONNECT_S)
-                Reply.read(self.read()).check()
+            self.send(_greeting(token), CONNECT_S)
+            self.journal = _journal(self.read())
         except BaseException:
             self.close()
             raise
@@ -573,7 +608,7 @@ class AsyncDsiSocket(_Commands[Coroutine[Any, Any, Reply]]):
             try:
                 connection = await self._connection()
                 try:
-                    ask.sent = True
+                    ask.go_to(connection.journal)
                     await connection.send(ask.line, ask.wait_s)
                     while "status_code" not in (line := await connection.read()):
                         ask.arrived()
@@ -583,6 +618,8 @@ class AsyncDsiSocket(_Commands[Coroutine[Any, Any, Reply]]):
                     raise
                 self._idle.append(connection)
                 yield line
+            except CommandError as refusal:
+                raise ask.not_admitted(refusal) from None
             except _GONE as problem:
                 await asyncio.sleep(ask.pause_s(problem))
             else:
@@ -636,6 +673,7 @@ class _AsyncConnection:
         self._reader = reader
         self._writer = writer
         self._wait_s: float | None = None
+        self.journal = ""
 
     @classmethod
     async def open(cls, address: str, token: str | None) -> _AsyncConnection:
@@ -643,9 +681,8 @@ class _AsyncConnection:
         opening = asyncio.open_connection(host, port, limit=LONGEST_LINE_BYTES)
         connection = cls(*await asyncio.wait_for(opening, CONNECT_S))
         try:
-            if token is not None:
-                await connection.send(_auth(token), CONNECT_S)
-                Reply.read(await connection.read()).check()
+            await connection.send(_greeting(token), CONNECT_S)
+            connection.journal = _journal(await connection.read())
         except BaseException:
             connection.close()
             raise

@@ -20,6 +20,7 @@
     ├── HookFailed             a command of a hook failed; the cause is chained to it
     ├── SeveralFailed          different things went wrong on several hosts; carries the errors
     ├── NoEffect               a restart or fault that was asked for failed, or was never begun
+    ├── NodeMissing            a test ran on a cluster in which a node was down
     ├── ClusterError           a node didn't do what was asked; carries the last lines of its log
     └── InvalidCommand         a mapping that is no command of ours
 
@@ -162,6 +163,10 @@ class NoEffect(DsiError):
     """A restart or fault that a test asked for did not take effect: what the test measured isn't what was asked for."""
 
 
+class NodeMissing(DsiError):
+    """A node has been down since before the test, and wasn't meant to: what was measured isn't what was asked for."""
+
+
 class InvalidCommand(DsiError):
     """A mapping that is no command.
 
@@ -178,7 +183,8 @@ class InvalidCommand(DsiError):
 
 
 def raise_together(failures: Sequence[DsiError]) -> None:
-    """Raise the failures as one error; nothing where there are none."""
+    """Raise the failures as one error, what several say alike once; nothing where there are none."""
+    failures = list({(type(failure), str(failure)): failure for failure in failures}.values())
     if not failures:
         return
     if len(failures) == 1:

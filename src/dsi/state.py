@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dsi.errors import StateError
+from dsi.whole_file import write_whole
 
 
 class State:
@@ -36,7 +37,7 @@ class State:
         """
         path = self.folder / f"{name}.json"
         try:
-            return json.loads(path.read_text())
+            return json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         except ValueError as problem:
@@ -52,18 +53,9 @@ class State:
 
         """
         path = self.make_folder() / f"{name}.json"
-        fresh = path.with_suffix(".new")
         try:
             # For its owner alone, also where somebody has opened the folder: secrets are kept here, too.
-            fresh.unlink(missing_ok=True)
-            with os.fdopen(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-                file.write(json.dumps(value, indent=1) + "\n")
-                if durable:
-                    file.flush()
-                    os.fsync(file.fileno())
-            fresh.replace(path)
-            if durable:
-                _sync_folder(self.folder)
+            write_whole(path, (json.dumps(value, indent=1) + "\n").encode(), mode=0o600, durable=durable)
         except OSError as problem:
             raise StateError(f"{path} can't be written: {problem.strerror}") from problem
 
@@ -74,7 +66,7 @@ class State:
     def is_locked(self) -> bool:
         """Tell whether a dsi is at work in the work directory."""
         try:
-            file = (self.folder / "lock").open()
+            file = (self.folder / "lock").open("rb")
         except FileNotFoundError:
             return False
         with file:
@@ -93,7 +85,7 @@ class State:
 
         """
         path = self.make_folder() / "lock"
-        with path.open("a+") as file:
+        with path.open("a+", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as problem:
@@ -107,12 +99,3 @@ class State:
             with suppress(OSError):
                 os.write(file.fileno(), f"{os.getpid()}\n".encode())
             yield
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk (fsync(2))."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -115,9 +115,17 @@ class KeptTimeline(Timeline):
 class Socket:
     """A dsisocket for a test: what it runs, what it wrote to the timeline, and clients of it."""
 
-    def __init__(self, *, journal: Path | None = None, token: str | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        journal: Path | None = None,
+        token: str | None = None,
+        token_within_s: float = WAIT_LIMIT_S,
+        **settings: Any,
+    ) -> None:
         self.journal = journal
         self.token = token
+        self.token_within_s = token_within_s
         self.execute = FakeExecute()
         self.timeline = KeptTimeline()
         self.failed: list[tuple[Any, str]] = []
@@ -136,6 +144,7 @@ class Socket:
             self.timeline,
             journal=journal,
             token=self.token,
+            token_within_s=self.token_within_s,
             on_failure=lambda value, outcome: self.failed.append((value, outcome.code.name)),
         )
 

@@ -45,7 +45,7 @@ class FakeDsi:
                     if self.login_cuts:
                         self.login_cuts -= 1
                         return
-                    authorized = message["auth"] == self.token
+                    authorized = self.token in (None, message["auth"])
                     self._say(writer, OK if authorized else self._refusal())
                     continue
                 self.lines.append(message)

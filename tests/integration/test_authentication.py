@@ -4,19 +4,21 @@ import asyncio
 import os
 import stat
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 from pymongo import AsyncMongoClient
 from pymongo.errors import AutoReconnect, OperationFailure
 from tests.integration.mongodb_bed import Bed, bed_of
 from tests.integration.work_directory import WorkDirectory, hosts
 
 from dsi.state import State
-from dsi.systems.mongodb import embedded_mongod, kept_secrets
+from dsi.systems.mongodb import embedded_mongod, kept_secrets, make_tls_material
 
 pytestmark = pytest.mark.skipif(embedded_mongod() is None, reason="needs the extra `embedded`")
 
@@ -174,15 +176,9 @@ def test_no_secret_is_in_any_log_report_or_list_of_processes(tmp_path: Path) -> 
     (tmp_path / "mongosh").write_text(MONGOSH)
     (tmp_path / "mongosh").chmod(0o755)
     seen: set[bytes] = set()
-    ended = threading.Event()
-    watching = threading.Thread(target=watch_processes, args=(seen, ended))
-    watching.start()
-    try:
+    with processes_watched(seen):
         process = work.start("run", environment={"DSI_DEBUG": "1"})
         out, err = process.communicate(timeout=120)
-    finally:
-        ended.set()
-        watching.join()
     assert process.returncode == 1, err
     assert err.count("mongosh:") == 2, "both scripts got in"
     assert "'user': 'me'" in err
@@ -204,6 +200,67 @@ def test_no_secret_is_in_any_log_report_or_list_of_processes(tmp_path: Path) -> 
     assert "s3cr3t" in work.dsi("config", "show", "mongodb_setup.authentication", "--secrets").stdout
 
 
+LOCKED = """
+mongod_config_file:
+  storage: {{wiredTiger: {{engineConfig: {{cacheSizeGB: 0.25}}}}{more}}}
+  net:
+    tls:
+      mode: requireTLS
+      CAFile: tls/ca.pem
+      certificateKeyFile: tls/server.pem
+      certificateKeyFilePassword: 0pen-s3same
+      allowInvalidHostnames: true
+pre_cluster_start:
+  - on_all_hosts: {{upload_files: [{{source: tls, target: tls}}]}}
+topology:
+  - {{cluster_type: standalone, id: alone, public_ip: "${{infrastructure_provisioning.out.mongod.0.public_ip}}"}}
+"""
+
+
+@pytest.mark.parametrize(("more", "exit_status"), [("", 1), (", nonsense: 1", 3)], ids=["it starts", "it does not"])
+def test_the_password_of_a_tls_key_is_in_nothing_that_is_fetched_or_shown(
+    tmp_path: Path, more: str, exit_status: int
+) -> None:
+    """The test fetches the logs, as the defaults do when the server does not start."""
+    task = """
+run: [{id: fetched, type: shell, cmd: "false"}]
+post_task:
+  - on_all_servers: {retrieve_files: [{source: data/logs, target: logs}]}
+"""
+    work = WorkDirectory(
+        tmp_path,
+        infrastructure_provisioning=hosts(1),
+        mongodb_setup=LOCKED.format(more=more),
+        test_control=task,
+    )
+    make_tls_material(tmp_path / "tls", ["localhost"])
+    lock(tmp_path / "tls" / "server.pem", b"0pen-s3same")
+    seen: set[bytes] = set()
+    with processes_watched(seen):
+        process = work.start("run", environment={"DSI_DEBUG": "1"})
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == exit_status, err
+    assert ("Unrecognized option: storage.nonsense" in err) == bool(more)
+    assert any(b"mongod\0--config" in command for command in seen)
+    assert "0pen-s3same" not in out + err
+    assert not [command for command in seen if b"0pen-s3same" in command]
+    reports = {path: path.read_bytes() for path in (tmp_path / "reports").rglob("*") if path.is_file()}
+    assert "mongod.27017.out" in {path.name for path in reports}
+    assert not [path for path, content in reports.items() if b"0pen-s3same" in content]
+
+
+def lock(path: Path, password: bytes) -> None:
+    """Have the key in a file of certificate and key opened with this password alone."""
+    both = path.read_bytes()
+    key = serialization.load_pem_private_key(both, password=None)
+    locked = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(password),
+    )
+    path.write_bytes(both[: both.index(b"-----BEGIN PRIVATE")] + locked)
+
+
 def kept_secrets_of(folder: Path) -> str:
     """Give the servers' key, which only its owner can read."""
     path = folder / ".dsi" / "secrets.json"
@@ -213,8 +270,21 @@ def kept_secrets_of(folder: Path) -> str:
     return made.key
 
 
+@contextmanager
+def processes_watched(seen: set[bytes]) -> Iterator[None]:
+    """Collect what `ps` would show, again and again, while the block runs."""
+    ended = threading.Event()
+    watching = threading.Thread(target=watch_processes, args=(seen, ended))
+    watching.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watching.join()
+
+
 def watch_processes(seen: set[bytes], ended: threading.Event) -> None:
-    """Collect what `ps` would show, again and again."""
+    """Collect command lines until it has ended."""
     own = str(os.getpid())
     while not ended.wait(0.005):
         for process in Path("/proc").iterdir():

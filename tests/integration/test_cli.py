@@ -2,6 +2,8 @@
 
 import os
 import pty
+import re
+import shlex
 import shutil
 import signal
 import socket
@@ -14,6 +16,10 @@ from tests.integration.work_directory import DSI, REPLICA_SET, STANDALONE, WorkD
 
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart"
 PING = 'python3 -c \'import os, pymongo; print(pymongo.MongoClient(os.environ["MONGODB_URL"]).admin.command("ping"))\''
+
+
+COLOUR = r"\x1b\[(\d+;)*[34][0-7]m"
+"""A foreground or background colour (ECMA-48, 8.3.117)."""
 
 
 def free_port() -> int:
@@ -188,12 +194,16 @@ def test_what_only_its_owner_may_read_only_its_owner_can_read(tmp_path: Path) ->
     work.dsi("teardown")
 
 
-def test_at_a_terminal_a_person_sees_stage_test_and_the_last_lines_of_output(tmp_path: Path) -> None:
-    work = WorkDirectory(
-        tmp_path, infrastructure_provisioning=hosts(0), test_control=task("echo a line of output; sleep 2")
-    )
+def run_at_a_terminal(work: WorkDirectory, **environment: str) -> str:
     ours, theirs = pty.openpty()
-    process = subprocess.Popen([DSI, "run"], cwd=work.folder, stdin=theirs, stdout=theirs, stderr=theirs)
+    process = subprocess.Popen(
+        [DSI, "run"],
+        cwd=work.folder,
+        env={**os.environ, "TERM": "xterm-256color", **environment},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
     os.close(theirs)
     shown = b""
     try:
@@ -204,9 +214,33 @@ def test_at_a_terminal_a_person_sees_stage_test_and_the_last_lines_of_output(tmp
     finally:
         os.close(ours)
     assert process.wait(timeout=60) == 0
-    screen = shown.decode(errors="replace")
+    return shown.decode(errors="replace")
+
+
+def test_at_a_terminal_a_person_sees_stage_test_and_the_last_lines_of_output(tmp_path: Path) -> None:
+    work = WorkDirectory(
+        tmp_path, infrastructure_provisioning=hosts(0), test_control=task("echo a line of output; sleep 2")
+    )
+    screen = run_at_a_terminal(work)
     assert "test0 (1 of 1)" in screen
     assert "a line of output" in screen
+    assert re.search(COLOUR, screen)
+
+
+def test_no_colour_is_shown_to_who_wants_none_and_a_dumb_terminal_gets_plain_lines(tmp_path: Path) -> None:
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0), test_control=task("true"))
+    assert not re.search(COLOUR, run_at_a_terminal(work, NO_COLOR="1"))
+    screen = run_at_a_terminal(work, TERM="dumb")
+    assert "test test0 (1 of 1)" in screen
+    assert "\x1b" not in screen
+
+
+def test_a_reader_that_goes_away_changes_neither_the_exit_status_nor_the_analysis(tmp_path: Path) -> None:
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0), test_control=task("true"))
+    line = f"{shlex.quote(DSI)} run 2>&1 | head -n 2; exit ${{PIPESTATUS[0]}}"
+    assert subprocess.run(["bash", "-c", line], cwd=tmp_path, stdout=subprocess.PIPE).returncode == 0
+    assert "passed" in work.read("test_control.out.yml")
+    assert (tmp_path / "reports" / "report.json").exists()
 
 
 def test_config_show_gives_the_value_and_where_it_comes_from(tmp_path: Path) -> None:
@@ -350,8 +384,8 @@ def test_a_stage_that_comes_too_early_names_the_one_that_is_missing(tmp_path: Pa
 
 
 def test_how_the_tests_ended_is_shown_though_it_cannot_be_written(tmp_path: Path) -> None:
-    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0), test_control=task("true"))
-    (tmp_path / "test_control.out.new").mkdir()  # as good as a full disk
+    mkdir = f"mkdir {tmp_path}/.test_control.out.yml.new"  # as good as a full disk
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0), test_control=task(mkdir))
     err = work.dsi("run", exit_status=3).stderr
     assert "passed" in err
     assert "test_control.out.yml can't be written: Is a directory" in err

@@ -3,10 +3,10 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tests.integration.relay import Relay, relay_to
 from tests.integration.running_test import running, two_hosts
 from tests.integration.test_cli import free_port
 from tests.integration.work_directory import WorkDirectory, wait_until
@@ -15,41 +15,6 @@ from dsi.client import AsyncDsiSocket, Cancelled, CommandFailed, ConnectionLost,
 
 LIMIT_S = 100
 """Of a test that would hang otherwise; no measure of anything."""
-
-
-class Relay:
-    """Hands connections on to dsi, and can cut them all."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.address = ""
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._tasks.add(asyncio.create_task(self.serve(reader, writer)))
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        their_reader, their_writer = await asyncio.open_connection("127.0.0.1", self.port)
-        self._writers |= {writer, their_writer}
-        async with asyncio.TaskGroup() as both:
-            both.create_task(self._pass_on(reader, their_writer))
-            both.create_task(self._pass_on(their_reader, writer))
-
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while block := await reader.read(65_536):
-                writer.write(block)
-        writer.close()
-        self._writers.discard(writer)
-
-    def cut(self) -> None:
-        for writer in self._writers:
-            writer.transport.abort()
-
-    async def end(self) -> None:
-        self.cut()
-        await asyncio.gather(*self._tasks)
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +31,8 @@ def port_of(work: WorkDirectory) -> int:
 
 @pytest.fixture
 async def relay(work: WorkDirectory) -> AsyncIterator[Relay]:
-    it = Relay(port_of(work))
-    async with asyncio.timeout(LIMIT_S), await asyncio.start_server(it.begin, "127.0.0.1", 0) as server:
-        it.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with asyncio.timeout(LIMIT_S), relay_to(port_of(work)) as it:
         yield it
-        await it.end()
 
 
 @pytest.fixture

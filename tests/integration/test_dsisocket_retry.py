@@ -131,6 +131,19 @@ async def test_what_a_dsi_began_that_died_is_unknown_and_what_it_ended_is_known(
     assert all(json.loads(line) for line in path.read_text().splitlines())
 
 
+async def test_a_client_learns_whether_the_journal_is_that_of_its_first_attempt(tmp_path: Path) -> None:
+    async def named(name: str) -> object:
+        it = Socket(journal=tmp_path / name)
+        async with it.open(), it.client() as client:
+            first, second = [(await client.ask({"id": 1, "auth": ""}))["description"] for _ in range(2)]
+        assert first == second
+        return first
+
+    name = await named("of a test")
+    assert await named("of a test") == name  # taken over by another dsi
+    assert await named("of the next test") != name
+
+
 async def test_a_connection_to_a_host_that_broke_leaves_a_command_unknown(dsi: Socket, client: Client) -> None:
     for _ in range(2):
         assert (await client.ask(exec_("lost", id=1, retry_id="r")))["status"] == "UNKNOWN"

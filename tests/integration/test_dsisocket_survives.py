@@ -279,5 +279,6 @@ async def test_a_client_that_takes_not_even_its_last_reply_does_not_hold_up_the_
     await it.execute.until(lambda: len(it.execute.begun) == 1)
     async with asyncio.timeout(WAIT_LIMIT_S):
         await server.end()
-        await serving
+        await asyncio.wait({serving})
     assert b"The test ended" in writer.written
+    assert serving.cancelled()  # so that its listener aborts the connection

@@ -141,7 +141,7 @@ async def failing_start(bed: Bed, config: Mapping, **fields: Any) -> ClusterErro
 async def test_a_server_that_refuses_its_configuration_is_named_with_what_it_said(bed: Bed) -> None:
     error = await failing_start(bed, {**CONFIG, "storage": {"dbPath": "data/dbs", "nonsense": 1}})
     assert error.node == f"alone ({bed.addresses[0]}:27017)"
-    assert "mongodb/bin/mongod --config data/logs/mongod.27017.conf on mongod.0 ended with exit status 2" in str(error)
+    assert "mongodb/bin/mongod --config .dsi/mongod.27017.conf on mongod.0 ended with exit status 2" in str(error)
     assert any("Unrecognized option: storage.nonsense" in line for line in error.log_tail)
 
 

@@ -223,6 +223,14 @@ async def test_an_archive_for_another_platform_is_an_error_that_names_the_host(
         await install(host, state, str(archive))
 
 
+async def test_an_archive_without_the_program_is_not_said_to_be_for_another_platform(
+    host: LocalHost, state: State, tmp_path: Path
+) -> None:
+    archive = archive_of(tmp_path / "m.tgz", {"m/bin/mongosh": b""})
+    with pytest.raises(Preflight, match=r"mongod\.0: .*m\.tgz has no bin/mongod in it: name one that has$"):
+        await install(host, state, str(archive))
+
+
 async def test_a_full_disk_is_an_error_that_names_the_host(host: LocalHost, state: State, tmp_path: Path) -> None:
     await host.run("mkdir mongodb")
     if (await host.run("mount -t tmpfs -o size=64k tmpfs mongodb", check=False)).exit_status != 0:

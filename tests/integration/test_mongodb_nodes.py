@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from tests.integration.mongodb_bed import CONFIG, Bed, bed_of, client, pids
 
+from dsi.config.models import MongodbSetup
 from dsi.errors import CommandFailed, DsiError, Preflight
-from dsi.hosts import LocalHost
-from dsi.systems.mongodb import embedded_mongod
+from dsi.hosts import LocalHost, this_machine
+from dsi.state import State
+from dsi.systems.mongodb import Deployment, embedded_mongod
 
 MONGOD = embedded_mongod()
 
@@ -89,10 +92,27 @@ async def test_two_local_hosts_never_share_a_journal(bed: Bed, tmp_path: Path) -
         await bed.deployment({"cluster_type": "replset", "mongod": nodes}, journal_dir=str(tmp_path / "shared"))
 
 
-async def test_a_folder_that_this_machine_cannot_have_is_said_before_anything_is_started(bed: Bed) -> None:
-    deployment = await bed.deployment(bed.standalone(), journal_dir="/proc/journal")
-    with pytest.raises(Preflight, match=r"can't have journal_dir /proc/journal/mongod.27017: .*in overrides.yml"):
-        await deployment.install()
+async def test_what_a_local_hosts_node_has_outside_of_the_work_directory_is_warned_of(
+    bed: Bed, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("media")
+    for journal_dir, warned in ((tmp_path / "media", False), (elsewhere, True)):
+        deployment = await bed.deployment(bed.standalone(), journal_dir=str(journal_dir))
+        with capture_logs() as logs:
+            await deployment.install()
+        said = [line["event"] for line in logs if "outside of the work directory" in line["event"]]
+        assert bool(said) is warned
+    assert f"journal_dir {elsewhere}/mongod.27017" in said[0]
+    assert "in overrides.yml, write mongodb_setup: {journal_dir: data/journal}" in said[0]
+
+
+async def test_a_folder_that_this_machine_cannot_have_is_said_before_anything_is_started(tmp_path: Path) -> None:
+    machine = this_machine("mongod.0", tmp_path)
+    node = {"cluster_type": "standalone", "public_ip": "127.0.0.1", "journal_dir": "/proc/journal"}
+    setup = MongodbSetup.model_validate({"topology": [node]})
+    async with Deployment(setup, lambda _: machine, state=State(tmp_path)) as deployment:
+        with pytest.raises(Preflight, match=r"can't have journal_dir /proc/journal/mongod.27017: .*in overrides.yml"):
+            await deployment.install()
 
 
 # --- numactl_prefix -----------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from dsi.systems.mongodb import Deployment, NodeDown, NodeWatch, embedded_mongod
 pytestmark = pytest.mark.skipif(embedded_mongod() is None, reason="needs the extra `embedded`")
 
 LIMIT_S = 30
+BEFORE = "before cmd began"
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ async def started(bed: Bed) -> Deployment:
 async def test_a_node_that_is_killed_is_noticed_while_it_is_watched_with_signal_and_log(two: Bed) -> None:
     deployment, told = await started(two), Told()
     watch = NodeWatch(deployment.nodes, told)
-    async with watch.running():
+    async with watch.running(before=BEFORE):
         await two.hosts[two.addresses[0]].run("pkill -9 mongod")
         await told.until(lambda: len(told.all) == 1)
         (down,) = told.all
@@ -69,7 +70,7 @@ async def test_a_node_that_is_killed_is_noticed_while_it_is_watched_with_signal_
 async def test_a_restart_by_dsi_is_no_loss_and_what_it_started_is_watched(two: Bed) -> None:
     deployment, told = await started(two), Told()
     watch = NodeWatch(deployment.nodes, told)
-    async with watch.running():
+    async with watch.running(before=BEFORE):
         await deployment.restart(nodes=["one"])
         await deployment.restart(nodes=["one"], mode="crash")
         assert watch.failures == []
@@ -84,7 +85,7 @@ async def test_a_restart_by_dsi_is_no_loss_and_what_it_started_is_watched(two: B
 async def test_an_end_that_was_announced_is_no_failure_nor_is_it_one_of_the_next_test(two: Bed) -> None:
     deployment, told = await started(two), Told()
     watch = NodeWatch(deployment.nodes, told)
-    async with watch.running():
+    async with watch.running(before=BEFORE):
         await deployment.expect_down(["one", "two"])
         await two.hosts[two.addresses[0]].run("pkill -9 mongod")
     assert [(down.node.name, down.expected) for down in told.all] == [("one", True)]
@@ -92,27 +93,55 @@ async def test_an_end_that_was_announced_is_no_failure_nor_is_it_one_of_the_next
 
     # `two` was announced and stayed: that is over with the test.
     watch = NodeWatch(deployment.nodes, told)
-    async with watch.running():
+    async with watch.running(before=BEFORE):
         await two.hosts[two.addresses[1]].run("pkill -9 mongod")
     assert [str(failure).split()[0] for failure in watch.failures] == ["two"]
     with pytest.raises(InvalidCommand, match='did you mean "two"'):
         await deployment.expect_down(["tow"])
 
 
-async def test_a_node_that_is_down_when_a_test_begins_fails_it(two: Bed) -> None:
+async def test_a_node_that_is_down_when_a_test_begins_fails_it_and_is_told_once_until_it_is_started(two: Bed) -> None:
     deployment, told = await started(two), Told()
     await two.hosts[two.addresses[0]].run("pkill -9 mongod")
     await deployment.nodes[0].look()
     watch = NodeWatch(deployment.nodes, told)
-    async with watch.running():
+    async with watch.running(before=BEFORE):
         pass
-    assert len(watch.failures) == 1
+    (failure,) = watch.failures
+    assert "one (127." in str(failure)
+    assert "went down before cmd began, signal 9 (SIGKILL); if it is meant to" in str(failure)
+
+    known = {(down.node.name, down.process) for down in told.all}
+    watch = NodeWatch(deployment.nodes, told, known=known)
+    async with watch.running(before=BEFORE):
+        pass
+    assert (watch.failures, watch.still_down, len(told.all)) == ([], known, 1)
+
+    await deployment.restart(nodes=["one"])
+    watch = NodeWatch(deployment.nodes, told, known=known)
+    async with watch.running(before=BEFORE):
+        assert watch.still_down == set()
+        await two.hosts[two.addresses[0]].run("pkill -9 mongod")
+    assert "went down during the test" in str(watch.failures[0])
+
+
+async def test_what_goes_down_after_the_test_is_seen_when_it_is_looked_once_more(two: Bed) -> None:
+    deployment, told = await started(two), Told()
+    watch = NodeWatch(deployment.nodes, told)
+    async with watch.running(before=BEFORE):
+        pass
+    await two.hosts[two.addresses[0]].run("pkill -9 mongod")
+    await deployment.expect_down(["two"])
+    await two.hosts[two.addresses[1]].run("pkill -9 mongod")
+    await watch.look_once_more("after cmd")
+    assert [str(failure).split(", signal")[0].split(": ")[1] for failure in watch.failures] == ["went down after cmd"]
+    assert {(down.node.name, down.expected) for down in told.all} == {("one", False), ("two", True)}
 
 
 async def test_it_goes_on_when_somebody_ends_all_that_runs_on_the_host(two: Bed) -> None:
     deployment, told = await started(two), Told()
     watch = NodeWatch(deployment.nodes, told)
-    async with watch.running():
+    async with watch.running(before=BEFORE):
         await two.hosts[two.addresses[0]].run("kill -9 -1", check=False)
         await told.until(lambda: bool(told.all))
     (down,) = told.all

@@ -3,13 +3,16 @@
 import json
 import os
 import signal
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.integration.test_cli import free_port, send, task
 from tests.integration.work_directory import LIMIT_S, REPLICA_SET, STANDALONE, WorkDirectory, hosts, wait_until
 
 from dsi.systems.mongodb import embedded_mongod
+from dsi.systems.mongodb.watch import PERIOD_S
 
 pytestmark = pytest.mark.skipif(embedded_mongod() is None, reason="needs the extra `embedded`")
 
@@ -87,12 +90,69 @@ def test_each_node_of_a_set_that_is_killed_in_mid_test_fails_it_and_is_back_for_
         (f"kills-{member}", member, "signal 9 (SIGKILL)") for member in members
     ]
     assert all(0 < len(down["log_tail"]) <= 10 for down in downs)
+    killed = [event for event in work.events("dsisocket_command_end") if "pkill" in json.dumps(event["command"])]
+    noticed_after_s = [down["monotonic_s"] - kill["monotonic_s"] for kill, down in zip(killed, downs, strict=True)]
+    # It is looked several times in a second, on a machine that is busy with other things for a while, too: of three
+    # nodes, one at the least is noticed as soon as that.
+    assert PERIOD_S <= 0.2
+    assert min(noticed_after_s) < 1
+    assert max(noticed_after_s) < LIMIT_S / 4
     for end, member in zip(ends, members, strict=True):
         assert f"{member} (127." in end["reason"]
         assert "went down during the test, signal 9 (SIGKILL)" in end["reason"]
-    # Ten lines of a log for each would bury the table.
-    for text, there in ((shown, False), (work.read("test_control.out.yml"), True)):
-        assert ("the last lines of its log" in text) is there
+        assert "\n" not in end["reason"]
+    # Ten lines of a log for each would bury the table, and the reason.
+    places = ((shown, 0), (work.read("test_control.out.yml"), 3), (work.read("reports/junit.xml"), 3))
+    for text, times in places:
+        assert text.count("the last lines of its log") == times
+
+
+def test_a_death_fails_the_test_in_which_it_was_and_later_ones_are_invalid_until_the_node_is_started(
+    tmp_path: Path,
+) -> None:
+    """Nothing is restarted between the tests but before the last one."""
+    killed = "pkill -9 mongod"
+    again: Mapping[str, Any] = {"restart_mongodb": {}}
+    own: Mapping[str, Mapping[str, Any]] = {
+        "kills": {"post_test": [{"on_secondary1": killed}]},
+        "after": {},
+        "means-it": {"post_test": [{"on_secondary2": killed, "expect_down": ["secondary2"]}]},
+        "last": {"pre_test": [again]},
+        "hook": {"pre_test": [{"on_secondary1": killed}]},
+        "good": {"pre_test": [again, {"on_secondary2": killed, "expect_down": ["secondary2"]}]},
+        "still-good": {},
+    }
+    run = [{"id": name, "type": "shell", "cmd": "true", "skip_validate": True, **more} for name, more in own.items()]
+    work = WorkDirectory(
+        tmp_path,
+        infrastructure_provisioning=hosts(3),
+        mongodb_setup=REPLICA_SET,
+        test_control=json.dumps({"between_tests": [], "run": run}),
+    )
+    result = work.dsi("run", exit_status=1)
+    ends = {event["test"]: event for event in work.events("test_end")}
+    assert {name: end["status"] for name, end in ends.items()} == {
+        "kills": "failed (validation)",
+        "after": "invalid",
+        "means-it": "invalid",
+        "last": "passed",
+        "hook": "failed (validation)",
+        "good": "passed",
+        "still-good": "passed",
+    }
+    assert "secondary1 (127." in ends["kills"]["reason"]
+    assert "went down after cmd had ended (in post_test, say), signal 9 (SIGKILL)" in ends["kills"]["reason"]
+    for name in ("after", "means-it"):
+        assert "is down since test kills, signal 9 (SIGKILL)" in ends[name]["reason"]
+        assert ends[name]["notes"] == []
+    assert "went down before cmd began (in a hook, say), signal 9 (SIGKILL)" in ends["hook"]["reason"]
+    assert [(down["test"], down["node"], down["expected"]) for down in work.events("node_down")] == [
+        ("kills", "secondary1", False),
+        ("means-it", "secondary2", True),
+        ("hook", "secondary1", False),
+        ("good", "secondary2", True),
+    ]
+    assert "analysis: 6 errors, " in result.stderr, "two deaths, and the four tests that did not pass"
 
 
 def test_a_test_that_leaves_damaged_data_is_failed_unless_it_skips_validate(tmp_path: Path) -> None:

@@ -69,17 +69,37 @@ def name_of(value: Any) -> str | None:
 
 @pytest.mark.parametrize(("path", "value"), LEFT_OUT + REFUSED, ids=name_of)
 def test_the_server_refuses_the_option(path: str, value: Any, tmp_path: Path) -> None:
+    assert refuses((path, value), folder=tmp_path)
+
+
+def refuses(*options: tuple[str, Any], folder: Path) -> bool:
+    """Start the server itself with these options, and give whether it ended before it took connections."""
     assert MONGOD is not None
     plain: Mapping = {
         "net": {"bindIp": "127.0.0.1", "unixDomainSocket": {"enabled": False}},
-        "storage": {"dbPath": str(tmp_path)},
-        "systemLog": {"destination": "file", "path": str(tmp_path / "log")},
+        "storage": {"dbPath": str(folder)},
+        "systemLog": {"destination": "file", "path": str(folder / "log")},
     }
-    file = tmp_path / "mongod.conf"
-    file.write_text(json.dumps(with_options(plain, (path, value))))
+    file = folder / "mongod.conf"
+    file.write_text(json.dumps(with_options(plain, *options)))
     subprocess.run([MONGOD, "--config", file], capture_output=True, timeout=60)  # one that takes it would not end
-    log = tmp_path / "log"
-    assert not log.exists() or "Waiting for connections" not in log.read_text()
+    log = folder / "log"
+    return not log.exists() or "Waiting for connections" not in log.read_text()
+
+
+async def test_a_member_of_a_replica_set_without_a_journal_is_refused_by_the_server_and_by_dsi_beforehand(
+    bed: Bed, tmp_path: Path
+) -> None:
+    off = ("storage.journal.enabled", False)
+    data = tmp_path / "by-itself"
+    data.mkdir()
+    assert refuses(off, ("replication.replSetName", "rs0"), folder=data)
+    assert "without journaling in a replica set" in (data / "log").read_text()
+
+    members = [bed.node(0, config=with_options(CONFIG, off))]
+    with pytest.raises(ConfigError, match="members of a replica set always have a journal"):
+        await (await bed.deployment({"cluster_type": "replset", "mongod": members})).install()
+    assert not bed.state.read("nodes")
 
 
 @pytest.mark.parametrize(("path", "value"), REFUSED, ids=name_of)

@@ -185,6 +185,17 @@ async def test_before_and_after_each_test_what_is_true_if_dsi_is_killed_now_is_k
     ]
 
 
+async def test_what_came_of_a_test_is_kept_before_the_timeline_has_its_end(bed: Bed) -> None:
+    ends: list[tuple[str, int]] = []
+
+    def record(outcome: TaskOutcome) -> None:
+        ended = [event for event in bed.events() if event["event"] == "test_end"]
+        ends.append((outcome.tests[0].status, len(ended)))
+
+    await bed.run(plan("one"), record=record)
+    assert ends == [("not run", 0), ("infrastructure error", 0), ("passed", 0)]
+
+
 async def test_what_a_second_interrupt_has_cut_is_kept_as_cancelled(bed: Bed) -> None:
     record = Record()
     post = bed.hook({"on_workload_client": "touch post; sleep 1000"})

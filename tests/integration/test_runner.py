@@ -184,6 +184,25 @@ async def test_a_silent_cmd_is_ended_and_its_test_failed(bed: Bed) -> None:
     assert bed.log("hung").startswith("begun\nexit_status: ")
 
 
+async def test_the_timeline_tells_how_each_cmd_ended(bed: Bed) -> None:
+    tests = [
+        plan("fails", cmd="exit 4"),
+        plan("hangs", cmd="sleep 1000", timeouts={"max_time_ms": 100}),
+        plan("called-off", cmd="touch begun; sleep 1000"),
+    ]
+    task = asyncio.create_task(bed.run(*tests))
+    await wait_for(bed.client / "begun")
+    task.cancel()
+    await task
+    ends = [event for event in bed.events() if event["event"] == "cmd_end"]
+    assert [(end["test"], end["how"]) for end in ends] == [
+        ("fails", "exited"),
+        ("hangs", "hung"),
+        ("called-off", "interrupted"),
+    ]
+    assert (ends[0]["exit_status"], ends[2]["exit_status"]) == (4, None)
+
+
 async def test_the_output_is_in_the_log_while_cmd_runs_and_ends_with_the_exit_status(bed: Bed) -> None:
     cmd = f'echo begun; until grep -q begun "{bed.reports}/one/test_output.log"; do sleep 0.01; done; printf end'
     outcome = await bed.run(plan("one", cmd=cmd))

@@ -136,9 +136,7 @@ async def test_a_mongos_that_refuses_its_configuration_is_named_with_what_it_sai
     with pytest.raises(ClusterError) as caught:
         await deployment.start()
     assert caught.value.node == f"router ({bed.addresses[4]}:27017)"
-    assert "mongodb/bin/mongos --config data/logs/mongos.27017.conf on mongod.4 ended with exit status" in str(
-        caught.value
-    )
+    assert "mongodb/bin/mongos --config .dsi/mongos.27017.conf on mongod.4 ended with exit status" in str(caught.value)
     assert any("Unrecognized option: storage.dbPath" in line for line in caught.value.log_tail)
 
 

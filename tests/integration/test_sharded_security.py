@@ -90,7 +90,7 @@ async def test_the_fake_mongos_is_as_strict_as_a_real_one(bed: Bed) -> None:
 
     await router.stop()
     await host.write_file(".dsi/mongod.27017.key", b"another key", mode=0o600)
-    done = await host.run("mongodb/bin/mongos --config data/logs/mongos.27017.conf", check=False)
+    done = await host.run("mongodb/bin/mongos --config .dsi/mongos.27017.conf", check=False)
     assert "Authentication failed" in done.stderr
     await deployment.restart(nodes=["router"])  # which has dsi's key written again
     assert await deployment.status() == WHOLE

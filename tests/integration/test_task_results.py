@@ -3,7 +3,7 @@
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from tests.integration.work_directory import WorkDirectory, hosts
+from tests.integration.work_directory import LIMIT_S, WorkDirectory, hosts
 
 TASK = """
 task_name: words
@@ -49,3 +49,30 @@ def test_a_task_that_breaks_outside_of_its_tests_is_an_error_for_a_ci_system_too
     whole = cases(work).pop("(the task itself)")
     assert "exit status 9" in str(whole[0].get("message"))
     assert [case[0].tag for case in cases(work).values()] == ["skipped"] * 3 + ["error"]
+
+
+def test_a_post_task_that_fails_stands_in_the_files_for_programs_though_all_tests_passed(tmp_path: Path) -> None:
+    task = "run: [{id: good, type: shell, cmd: 'true'}]\npost_task: [{on_workload_client: 'exit 9'}]\n"
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0), test_control=task)
+    work.dsi("run")
+    out = work.read("test_control.out.yml")
+    assert "notes:" in out
+    for text in (out, work.read("reports/junit.xml"), str(work.events("task_end"))):
+        assert "post_task (test_control.post_task.0): workload_client.0: exit status 9" in " ".join(text.split())
+
+
+def test_what_is_written_does_not_depend_on_the_locale(tmp_path: Path) -> None:
+    task = """
+task_name: wörter
+run: [{id: first, type: shell, cmd: "printf '\\\\xff ü\\\\n'; exit 3"}]
+post_task: [{on_workload_client: "echo größer >&2; exit 3"}]
+"""
+    ascii_alone = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0), test_control=task)
+    for command in ("run", "analyze"):
+        process = work.start(command, environment=ascii_alone)
+        _, err = process.communicate(timeout=LIMIT_S)
+        assert process.returncode == 1, err
+        assert "Traceback" not in err
+    assert "� ü" in str(cases(work)["first"].findtext("system-out"))
+    assert "größer" in (tmp_path / "reports" / "junit.xml").read_text(encoding="utf-8")

@@ -256,7 +256,7 @@ async def test_a_certificate_for_another_name_is_an_error_that_says_so(bed: Bed,
     await hand_out(bed, tmp_path / "tls", ["other.example.net"])
     error = await start_fails(bed)
     address = bed.addresses[0]
-    assert f"certificate is not valid for '{address}'" in str(error)
+    assert f"certificate is not valid for '{address}'. Its members" in str(error)
     assert f"dsi tls-material DIR --name {address}" in str(error)
     tolerant = with_net(tls={**TLS, "allowInvalidHostnames": True})
     deployment = await bed.deployment(bed.standalone(config=tolerant))

@@ -224,5 +224,5 @@ def test_a_node_that_is_killed_on_a_remote_host_fails_the_test_and_is_named_with
     for index, (end, host) in enumerate(zip(work.events("test_end"), hosts[1:], strict=True)):
         assert (end["status"], end["exit_status"]) == ("failed (validation)", 0)
         assert f"member{index} ({host.address}:27017): went down during the test, signal 9 (SIGKILL)" in end["reason"]
-        assert "the last lines of its log" in end["reason"]
+        assert "\n" not in end["reason"]
     assert [mongods(host) for host in hosts] == ["", "", "", ""]

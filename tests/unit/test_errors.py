@@ -5,6 +5,7 @@ from dsi.errors import (
     CommandFailed,
     CommandTimeout,
     HostUnreachable,
+    Preflight,
     SeveralFailed,
     describe_failures,
     raise_together,
@@ -51,6 +52,11 @@ def test_failures_of_one_kind_are_raised_as_one_and_of_several_kinds_with_all_in
         raise_together([CommandFailed([failed("mongod.0")]), CommandFailed([failed("mongod.1")])])
     with pytest.raises(SeveralFailed, match=r"mongod\.0.*mongod\.1: no route"):
         raise_together([CommandFailed([failed("mongod.0")]), HostUnreachable("mongod.1", "no route")])
+
+
+def test_what_several_say_alike_is_said_once() -> None:
+    with pytest.raises(Preflight, match=r"^there is no ca\.pem$"):
+        raise_together([Preflight("there is no ca.pem"), Preflight("there is no ca.pem")])
 
 
 def test_each_of_several_failures_begins_a_line_where_one_has_lines_of_a_log() -> None:

@@ -39,6 +39,18 @@ def test_what_can_be_the_cause_of_the_rest_is_the_verdict_and_the_rest_are_notes
     assert [reason, *notes] == words
 
 
+def test_the_lines_of_a_lost_nodes_log_are_kept_once_and_apart_from_the_sentence_that_says_why() -> None:
+    findings = Findings()
+    lost = ClusterError("rs0.first", "went down", ["assertion", "aborting"])
+    findings.add_problem(lost, "failed (validation)")
+    findings.add_problem(HookFailed("post_test", "post_test.0", SeveralFailed([lost, NoEffect("none")])), "invalid")
+    findings.note(str(lost))
+    notes = ("rs0.first: went down",)
+    _, *said = findings.verdict()
+    assert said == ["post_test (post_test.0): rs0.first: went down; none", ("rs0.first: went down", *notes)]
+    assert findings.log_lines == ["rs0.first: the last lines of its log:", "assertion", "aborting"]
+
+
 def test_what_is_found_after_an_interrupt_is_a_note_and_what_was_found_before_stays() -> None:
     findings = Findings()
     findings.add("cancelled", "interrupted")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from dsi.errors import ConfigError
+from dsi.masking import masked
 from dsi.stages.load import load
 from dsi.stages.validate import check
 from dsi.state import State
@@ -49,3 +50,60 @@ def test_without_authentication_there_is_neither_password_nor_user(tmp_path: Pat
     assert tree.get("mongodb_setup.mine") == "x"
     assert tree.get("mongodb_setup.meta.mongodb_url") == "mongodb://h:27017/"
     assert kept_secrets(State(tmp_path)) is None
+
+
+@pytest.mark.parametrize(
+    ("provisioning", "given"),
+    [
+        (
+            "tfvars: {mongod_instance_count: 1}\n",
+            "infrastructure_provisioning.tfvars.*_instance_count gives 1 of mongod",
+        ),
+        (
+            "provider: static\nhosts: {mongod: [{public_ip: h}]}\n",
+            "infrastructure_provisioning.hosts gives 1 of mongod",
+        ),
+        ("tfvars: {mongod_instance_count: 2}\n", None),
+    ],
+)
+def test_a_reference_to_a_host_that_provisioning_will_not_give_is_an_error_at_its_place(
+    tmp_path: Path, provisioning: str, given: str | None
+) -> None:
+    (tmp_path / "infrastructure_provisioning.yml").write_text(provisioning)
+    nodes = "\n".join(
+        f"  - {{cluster_type: standalone, public_ip: '${{infrastructure_provisioning.out.mongod.{number}.public_ip}}'}}"
+        for number in (0, 1)
+    )
+    (tmp_path / "mongodb_setup.yml").write_text(f"topology:\n{nodes}\n")
+    errors = [str(problem) for problem in check(load(tmp_path)) if not problem.warning]
+    if given is None:
+        assert errors == []
+    else:
+        (error,) = errors
+        assert error.startswith("mongodb_setup.yml:3:")
+        assert f"there is no host mongod.1: {given}" in error
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("mongodb_setup", "{authentication: {password: %s}}"),
+        ("mongodb_setup", "{client_tls: {certificateKeyFilePassword: %s}}"),
+        ("mongodb_setup", "{mongod_config_file: {net: {tls: {certificateKeyFilePassword: %s}}}}"),
+        ("test_control", "{dsisocket: {token: %s}}"),
+        ("runtime_secret", "{mine: %s}"),
+    ],
+)
+@pytest.mark.parametrize("number", ["81726354", "8172635.4", "0x4df0f52"])
+def test_a_secret_that_is_a_number_is_shown_in_no_error_and_masked_from_then_on(
+    tmp_path: Path, name: str, text: str, number: str
+) -> None:
+    (tmp_path / f"{name}.yml").write_text(text % number)
+    (tmp_path / "analysis.yml").write_text("ignore: ${runtime_secret.mine}\n" if name == "runtime_secret" else "")
+    tree = load(tmp_path)
+    problems = [problem.message for problem in check(tree) if not problem.warning]
+    value = {"0x4df0f52": "81727314"}.get(number, number)
+    assert not [message for message in problems if number in masked(message) or value in masked(message)]
+    assert masked(f"it is {value}") == "it is ***"
+    if "password" in text or "token" in text:
+        assert "must be text, not a number: put it in quotes" in problems

@@ -47,11 +47,19 @@ def test_a_very_short_secret_is_masked_in_connection_strings_alone() -> None:
     assert masking.masked("mongodb://user:a@host/ has a password") == "mongodb://user:***@host/ has a password"
 
 
-def test_keys_are_kept_in_mappings_and_in_yaml() -> None:
+def test_keys_are_kept_in_mappings() -> None:
     masking = Masking()
     masking.hide("password")
     assert masking.masked_value({"password": ["password", {"x": 1}]}) == {"password": ["***", {"x": 1}]}
-    assert masking.masked_yaml("username: u\npassword: password\n") == "username: u\npassword: ***\n"
+
+
+def test_a_word_is_masked_everywhere_or_in_connection_strings_alone_as_it_is_asked() -> None:
+    masking = Masking()
+    masking.hide("mongod")
+    masking.hide("hunter2hunter2")
+    text = "pkill mongod, mongodb://mongod:mongod@host/, hunter2hunter2"
+    assert masking.masked(text) == "pkill ***, ***b://***:***@host/, ***"
+    assert masking.masked_but_words(text) == "pkill mongod, mongodb://mongod:***@host/, ***"
 
 
 def test_the_text_of_an_error_has_no_secret_in_it_even_where_it_is_cut() -> None:

@@ -1,5 +1,6 @@
 """A test that is taken over, and restarts that the dsi which was killed had begun in it."""
 
+import asyncio
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
@@ -51,6 +52,16 @@ async def test_what_failed_or_was_cut_makes_the_test_invalid_that_is_taken_over_
         ),
     ]
     await check(path, taken_over="taken", test="next")
+
+
+async def test_a_restart_that_was_called_off_did_not_take_effect(tmp_path: Path) -> None:
+    timeline = Timeline(tmp_path / "timeline.jsonl")
+    timeline.add("test_begin", test="taken")
+    with suppress(asyncio.CancelledError), timeline.span("restart_mongodb", nodes=None):
+        raise asyncio.CancelledError
+    timeline.close()
+    with pytest.raises(NoEffect, match="restart_mongodb of all nodes was called off, before dsi was killed"):
+        await check(tmp_path / "timeline.jsonl", taken_over="taken", test="taken")
 
 
 async def test_restarts_that_took_effect_are_no_reason(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_only_one_dsi_at_a_time_works_in_a_work_directory(tmp_path: Path) -> Non
 
 def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
     state = State(tmp_path)
-    (state.make_folder() / "nodes.new").mkdir()  # as good as a full disk
+    (state.make_folder() / ".nodes.json.new").mkdir()  # as good as a full disk
     with pytest.raises(StateError, match=r"nodes\.json can't be written: Is a directory"):
         state.write("nodes", 1)
 

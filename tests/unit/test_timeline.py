@@ -1,4 +1,5 @@
 import ast
+import asyncio
 import contextlib
 import json
 import time
@@ -33,6 +34,28 @@ def test_a_span_tells_how_it_ended_and_lets_the_error_through(tmp_path: Path) ->
     assert (end["event"], end["error"], end["rows"]) == ("step_end", "boom", 3)
     assert isinstance(end["duration_s"], float)
     timeline.close()
+
+
+async def test_a_span_that_is_called_off_has_not_failed(tmp_path: Path) -> None:
+    timeline = Timeline(tmp_path / "timeline.jsonl")
+
+    async def restart() -> None:
+        with timeline.span("restart_mongodb"):
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(restart())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with timeline.span("restart_mongodb"):
+        pass
+    timeline.close()
+    called_off, done = spans(read(tmp_path / "timeline.jsonl"), "restart_mongodb")
+    assert (called_off.interrupted, called_off.error) == (True, None)
+    assert (done.interrupted, done.error) == (False, None)
+    assert done.end is not None
+    assert "interrupted" not in done.end.fields
 
 
 def test_what_happened_before_there_was_a_file_goes_there_first(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any, Final
 
 import typer
@@ -73,4 +74,7 @@ def _root(
 
 def main(arguments: Sequence[str] | None = None) -> Any:
     """Run `dsi`; without arguments those of this process."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # what a test prints may be shown in a locale that can't show all of it
+            stream.reconfigure(errors="backslashreplace")
     return app(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="dsi")

@@ -12,7 +12,7 @@ from dsi.analysis import RULES, Analysis, Finding, write_report_json
 from dsi.cli.launch import WorkDirectory, console, guarded, start_log
 from dsi.errors import DsiError
 from dsi.masking import masked
-from dsi.stages.analysis import analysis
+from dsi.stages.analysis import analysis, analysis_of_run
 
 Reports = Annotated[
     Path | None,
@@ -53,7 +53,7 @@ def command(
 def brief(work_directory: Path, reports: Path) -> None:
     """Analyze the reports of a run, and say in a few lines what is wrong. It changes no exit status."""
     try:
-        found = analysis(work_directory, reports)
+        found = analysis_of_run(work_directory, reports)
         write_report_json(found, reports)
     except DsiError as problem:  # how the tests ended has been told
         say(f"analysis: {problem}")

@@ -7,7 +7,6 @@ import typer
 
 from dsi import config
 from dsi.cli.launch import WorkDirectory, guarded
-from dsi.masking import masked_yaml
 from dsi.stages.load import load
 
 What = Annotated[str, typer.Argument(metavar="show", help="`show` is all there is.")]
@@ -26,7 +25,8 @@ def command(
     def value_and_origin() -> tuple[str, str]:
         tree = load(work_dir)
         value = config.dump(tree.get(path))
-        return value if secrets else masked_yaml(value), str(tree.origin(path)) if origin else ""
+        shown = value if secrets else config.masked_yaml(value, at=path.split("."))
+        return shown, str(tree.origin(path)) if origin else ""
 
     value, place = guarded(value_and_origin)
     typer.echo(value.rstrip("\n"))

@@ -43,7 +43,7 @@ def launch(work_directory: Path, work: Callable[[Session], Awaitable[T]], *, tie
     start_log()
     with terminal.without_waiting():
         plain = PlainProgress()
-        progress: Progress = LiveProgress(console, above=plain) if console.is_terminal else plain
+        progress: Progress = LiveProgress(console, above=plain) if _can_be_drawn_on(console) else plain
 
         async def in_session() -> T:
             async with Session(work_directory, progress, tied=tied) as session:
@@ -53,6 +53,10 @@ def launch(work_directory: Path, work: Callable[[Session], Awaitable[T]], *, tie
             return guarded(lambda: with_signals(in_session()))
         finally:
             progress.close()
+
+
+def _can_be_drawn_on(where: Console) -> bool:
+    return where.is_terminal and not where.is_dumb_terminal
 
 
 def guarded(work: Callable[[], T]) -> T:
@@ -83,7 +87,7 @@ def fail(message: str, exit_status: int) -> NoReturn:
 
 def start_log() -> None:
     """Have log lines printed above the display, or plainly where there is no terminal."""
-    colors = console.is_terminal
+    colors = _can_be_drawn_on(console) and not console.no_color
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(_level()),
         processors=[

@@ -34,12 +34,7 @@ class Ending:
 
 def _why(test: TestOutcome) -> str:
     notes = [f"also: {note}" if test.reason else note for note in test.notes]
-    return "\n".join(_without_logs(part) for part in (test.reason, *notes) if part)
-
-
-def _without_logs(text: str) -> str:
-    """Leave out a server's last lines, which are indented: they stand in test_control.out.yml, and would fill pages."""
-    return "\n".join(line for line in text.splitlines() if not line.startswith("  "))
+    return "\n".join(part for part in (test.reason, *notes) if part)
 
 
 def _short(path: Path) -> str:

@@ -42,14 +42,17 @@ class Terminal:
     def write(self, text: str) -> int:
         """Write, or have it written."""
         if self._writer is None:
-            return self._file.write(text)
-        self._writer.add(text)
+            with self._whose_reader_may_be_gone() as file:
+                file.write(text)
+        else:
+            self._writer.add(text)
         return len(text)
 
     def flush(self) -> None:
         """See to it that what was written can be seen; the writer does so by itself."""
         if self._writer is None:
-            self._file.flush()
+            with self._whose_reader_may_be_gone() as file:
+                file.flush()
 
     @contextmanager
     def without_waiting(self) -> Iterator[None]:
@@ -61,6 +64,19 @@ class Terminal:
         finally:
             writer, self._writer = self._writer, None
             writer.close()
+
+    @contextmanager
+    def _whose_reader_may_be_gone(self) -> Iterator[TextIO]:
+        """Give standard error; where nobody reads it any more (`dsi run 2>&1 | head`) the rest goes nowhere.
+
+        That is no reason to leave undone what comes next, nor to end with another exit status.
+        """
+        try:
+            yield self._file
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._file.fileno())
+            os.close(nowhere)
 
     @property
     def _file(self) -> TextIO:

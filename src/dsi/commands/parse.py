@@ -8,6 +8,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from dsi.commands.context import Context
+from dsi.commands.expecting import KEY as EXPECT_DOWN
 from dsi.commands.expecting import Expecting, split_expected
 from dsi.commands.restart_mongodb import RestartMongodb
 from dsi.commands.targets import OLD_SPELLINGS, Scope, Target, known_targets, parse_target
@@ -135,6 +136,9 @@ def _parse_verb(target: str, verb: Any, argument: Any) -> HostVerb:
         raise _not_yet(verb, path)
     if verb in OLD_SPELLINGS:
         raise InvalidCommand(f"{verb} does not exist: write {OLD_SPELLINGS[verb]}", path=path)
+    if verb == EXPECT_DOWN:
+        detail = f"{verb} stands beside the target, not under it: {{{target}: …, {verb}: […]}}"
+        raise InvalidCommand("Invalid command type", detail=detail, path=path)
     if verb not in HOST_VERBS:
         known = list(HOST_VERBS)
         # The message is fixed by the protocol's level 1; who reads a file or a log gets the fuller one.

@@ -10,6 +10,7 @@ from dsi.config.check import check
 from dsi.config.files import dump
 from dsi.config.hooks import HOOKS, hooks
 from dsi.config.loading import file_names, load
+from dsi.config.masked import masked_yaml
 from dsi.config.references import STAGES
 from dsi.config.resolve import Unknown
 from dsi.config.tree import Origin, Tree, is_unknown
@@ -28,6 +29,7 @@ __all__ = [
     "hooks",
     "is_unknown",
     "load",
+    "masked_yaml",
     "mongodb_setup",
     "once",
     "provisioning",

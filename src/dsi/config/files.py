@@ -27,7 +27,7 @@ MAX_DEPTH: Final = 100
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*|on_[A-Za-z][A-Za-z0-9_-]*\.[0-9]+")
 _KEY_RULE = "keys are text: letters, digits, - and _, beginning with a letter"
 _VALUE_RULE = "values are text, numbers, true, false, null, lists and mappings"
-_NEEDS_ESCAPES = re.compile("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+NEEDS_ESCAPES = re.compile("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 """Line ends other than \\n, and what YAML doesn't allow as it is."""
 _TAG: Final = "tag:yaml.org,2002:"
 
@@ -61,15 +61,25 @@ def read_file(path: Path, name: str, *, check_names: bool = True) -> FileContent
     except OSError as problem:
         content.problems.append(Problem(message=f"{name} can't be read: {problem.strerror}"))
         return content
-    parser = YAML(typ="safe", pure=True)
-    parser.version = "1.1"
     try:
-        content.root = _Composer(content, parser.parse(text), check_names).document()
+        content.root = _Composer(content, events_of(text), check_names).document()
     except YAMLError as problem:
         content.problems.append(_syntax_problem(problem, name, text))
     except ConfigError as problem:
         content.problems += problem.problems
     return content
+
+
+def events_of(text: str) -> Iterator[Any]:
+    """Give the library's events of a text.
+
+    Raises:
+        YAMLError: while they are taken: it is no YAML.
+    """
+    parser = YAML(typ="safe", pure=True)
+    parser.version = "1.1"
+    events: Iterator[Any] = parser.parse(text)
+    return events
 
 
 def dump(value: Any) -> str:
@@ -99,7 +109,7 @@ class _Representer(SafeRepresenter):
 
 
 def _represent_text(representer: SafeRepresenter, text: str) -> Any:
-    style = '"' if _NEEDS_ESCAPES.search(text) else "|" if "\n" in text else None
+    style = '"' if NEEDS_ESCAPES.search(text) else "|" if "\n" in text else None
     return representer.represent_scalar(f"{_TAG}str", text, style=style)
 
 

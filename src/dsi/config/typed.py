@@ -16,6 +16,7 @@ from dsi.config.nodes import ListNode, MappingNode, join, kind_of_value, split
 from dsi.config.resolve import NotThere, Reading, Unknown
 from dsi.config.tree import Tree
 from dsi.errors import ConfigError
+from dsi.masking import is_secret_name
 from dsi.model import Problem
 from dsi.suggest import did_you_mean
 
@@ -65,13 +66,13 @@ def validated(tree: Tree, *, lenient: bool = False) -> Validated:
     return _typed(tree, "mongodb_setup.validate", Validated, lenient=lenient)
 
 
-def test_control(tree: Tree) -> TestControl:
-    """Give `test_control`, typed.
+def test_control(tree: Tree, *, lenient: bool = False) -> TestControl:  # noqa: PT028  # it is no test
+    """Give `test_control`, typed; `lenient` as in `mongodb_setup`.
 
     Raises:
         ConfigError: with everything that is wrong there.
     """
-    return _typed(tree, "test_control", TestControl)
+    return _typed(tree, "test_control", TestControl, lenient=lenient)
 
 
 def analysis(tree: Tree) -> Analysis:
@@ -193,15 +194,16 @@ def _problem(tree: Tree, path: str, group: list[ErrorDetails]) -> Problem:
         message, allowed = _describe(special[0], path)
         return tree.problem(path, message, allowed=allowed)
     wanted = " or ".join(dict.fromkeys(_WANTED[details["type"]] for details in group))
-    return tree.problem(path, f"must be {wanted}, not {_given(group[0]['input'], wanted)}")
+    given = _given(group[0]["input"], wanted, is_secret=is_secret_name(path.rpartition(".")[2]))
+    return tree.problem(path, f"must be {wanted}, not {given}")
 
 
-def _given(value: Any, wanted: str) -> str:
+def _given(value: Any, wanted: str, *, is_secret: bool) -> str:
     kind = kind_of_value(value)
     if isinstance(value, dict | list) or value is None:
         return kind
     if "text" in wanted:
-        return f"{kind} ({value}): put it in quotes"
+        return f"{kind}{'' if is_secret else f' ({value})'}: put it in quotes"
     return f'{kind} "{value}"' if isinstance(value, str) else f"{kind} ({value})"
 
 

@@ -49,11 +49,13 @@ class Inbox:
 
     async def put(self, asked: Asked) -> None:
         """Add a line, when there is room."""
-        while len(self._lines) >= MAX_LINES or (self._lines and self._size + len(asked.text) > MAX_BYTES):
+        while not self.has_room_for(asked):
             await self._change()
-        self._lines.append(asked)
-        self._size += len(asked.text)
-        self._changed.set()
+        self._add(asked)
+
+    def has_room_for(self, asked: Asked) -> bool:
+        """Tell whether a line can be added at once."""
+        return not self._lines or (len(self._lines) < MAX_LINES and self._size + len(asked.text) <= MAX_BYTES)
 
     async def get(self) -> Asked | None:
         """Take the first line, when there is one; None: there will be no more."""
@@ -75,9 +77,16 @@ class Inbox:
         self._changed.set()
         return True
 
-    def close(self) -> None:
-        """Say that nothing more will be put in."""
+    def close(self, last: Asked | None = None) -> None:
+        """Say that nothing more will be put in, but for this, for which there is always room."""
+        if last is not None:
+            self._add(last)
         self._closed = True
+        self._changed.set()
+
+    def _add(self, asked: Asked) -> None:
+        self._lines.append(asked)
+        self._size += len(asked.text)
         self._changed.set()
 
     async def _change(self) -> None:

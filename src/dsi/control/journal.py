@@ -1,12 +1,13 @@
 """What was begun under which retry_id, and what came of it: a file that outlives dsi.
 
-Lines of JSON, appended: `{"retry_id": …, "command": DIGEST}` when it is about to begin, `{"retry_id": …, "outcome": …}`
-when it has ended. Each is on the disk before anything follows from it.
+Lines of JSON: `{"journal": NAME}` first, then appended `{"retry_id": …, "command": DIGEST}` when it is about to begin,
+`{"retry_id": …, "outcome": …}` when it has ended. Each of these is on the disk before anything follows from it.
 """
 
 import asyncio
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ class _Entry:
 class Journal:
     """One test's. It begins with what the file has, if a dsi that died in this test has left one.
 
+    `name` is no other's: a client that asks again learns by it whether what it asked for would be known here.
     `path` None: it lives as long as this process, in memory.
 
     Raises:
@@ -39,7 +41,7 @@ class Journal:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self._name = str(path or "the journal in memory")
+        self._where = str(path or "the journal in memory")
         try:
             self._file = (
                 os.memfd_create("dsisocket-journal")
@@ -47,10 +49,14 @@ class Journal:
                 else os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             )
         except OSError as problem:
-            raise StateError(f"{self._name} can't be opened: {problem.strerror}") from problem
+            raise StateError(f"{self._where} can't be opened: {problem.strerror}") from problem
         self._entries: dict[str, _Entry] = {}
         self._size = 0
+        self.name = ""
         self._read_all()
+        if not self.name:
+            self.name = secrets.token_hex(8)
+            self._write(json.dumps({"journal": self.name}).encode() + b"\n")
 
     def digest_of(self, retry_id: str) -> str | None:
         """Give the digest of the command that was begun under a retry_id; None: none was."""
@@ -74,7 +80,7 @@ class Journal:
         """
         if len(self._entries) >= MAX_ENTRIES or self._size >= MAX_BYTES:
             raise StateError(
-                f"{self._name} is full ({len(self._entries)} retry_ids, {self._size} bytes): the command was not "
+                f"{self._where} is full ({len(self._entries)} retry_ids, {self._size} bytes): the command was not "
                 "started; send it without a retry_id"
             )
         self._entries[retry_id] = _Entry(digest)
@@ -105,7 +111,7 @@ class Journal:
         try:
             await asyncio.to_thread(os.fdatasync, self._file)
         except OSError as problem:
-            raise StateError(f"{self._name} can't be written: {problem.strerror}") from problem
+            raise StateError(f"{self._where} can't be written: {problem.strerror}") from problem
         return place
 
     def _write(self, line: bytes) -> tuple[int, int]:
@@ -116,7 +122,7 @@ class Journal:
                 written += os.pwrite(self._file, line[written:], offset + written)
         except OSError as problem:
             os.ftruncate(self._file, offset)
-            raise StateError(f"{self._name} can't be written: {problem.strerror}") from problem
+            raise StateError(f"{self._where} can't be written: {problem.strerror}") from problem
         self._size += len(line)
         return offset, len(line)
 
@@ -125,12 +131,14 @@ class Journal:
         for offset, text in self._lines():
             try:
                 line = json.loads(text)
-                if "outcome" in line:
+                if "journal" in line:
+                    self.name = line["journal"]
+                elif "outcome" in line:
                     self._entries[line["retry_id"]].place = (offset, len(text))
                 else:
                     self._entries[line["retry_id"]] = _Entry(line["command"])
             except (ValueError, KeyError, TypeError) as problem:
-                raise StateError(f"{self._name}, byte {offset}: this is no line of a journal; delete it") from problem
+                raise StateError(f"{self._where}, byte {offset}: this is no line of a journal; delete it") from problem
         os.ftruncate(self._file, self._size)
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:

@@ -10,7 +10,7 @@ from typing import Any
 from dsi import wire
 from dsi.config.models import Dsisocket
 from dsi.control.controls import Controls, Describe
-from dsi.control.gate import Gate
+from dsi.control.gate import MAKES_ROOM, TOKEN_WITHIN_S, Gate
 from dsi.control.journal import Journal
 from dsi.control.outbox import FLUSH_S, GONE
 from dsi.control.registry import Registry
@@ -46,7 +46,8 @@ class DsisocketServer:
 
     Each connection has a task of the server's own, and so has each command: a listener (and the SSH connection under
     it) may go away and another come, and what runs goes on. `end` ends them all. `token` None: everybody may speak;
-    `journal` None: retry_ids are known as long as this process lives.
+    else who hasn't shown it `token_within_s` after connecting is disconnected. `journal` None: retry_ids are known as
+    long as this process lives.
     """
 
     def __init__(
@@ -58,10 +59,12 @@ class DsisocketServer:
         journal: Journal | None = None,
         describe: Describe = _nothing,
         token: str | None = None,
+        token_within_s: float = TOKEN_WITHIN_S,
         on_failure: OnFailure = unheard,
     ) -> None:
         self._settings = settings
         self._token = token
+        self._token_within_s = token_within_s
         self._journal = journal or Journal()
         self._work = Work(execute, timeline, self._journal, on_failure)
         self._registry = Registry()
@@ -72,13 +75,27 @@ class DsisocketServer:
         self._ending = asyncio.Event()
 
     async def serve(self, reader: Reader, writer: Writer) -> None:
-        """Serve one connection until its end; `Host.listen` calls this for each. Cancelling ends no conversation."""
+        """Serve one connection until its end; `Host.listen` calls this for each. Cancelling ends no conversation.
+
+        Raises:
+            CancelledError: also where its client takes nothing, so that closing would last: it is to be aborted.
+        """
         if self._ending.is_set():
             writer.close()
-        elif len(self._sessions) >= self._settings.max_connections:
+        elif not self._has_room():
             await asyncio.wait({self._start_refusal(reader, writer)})
         else:
-            await asyncio.wait({self._start_session(reader, writer)})
+            task, session = self._start_session(reader, writer)
+            await asyncio.wait({task})
+            if session.is_stuck:
+                raise asyncio.CancelledError
+
+    def _has_room(self) -> bool:
+        """Tell whether one more may come; where it is full, the oldest that hasn't shown the token makes room."""
+        staying = [session for session in self._sessions.values() if not session.is_leaving]
+        if len(staying) < self._settings.max_connections:
+            return True
+        return any(session.turn_out(MAKES_ROOM) for session in staying)
 
     async def end(self) -> None:
         """Start nothing more; give running commands `GRACE_S`, then end and answer them; close all connections
@@ -99,7 +116,7 @@ class DsisocketServer:
             await _wait(tasks)
             self._journal.close()
 
-    def _start_session(self, reader: Reader, writer: Writer) -> asyncio.Task[None]:
+    def _start_session(self, reader: Reader, writer: Writer) -> tuple[asyncio.Task[None], Session]:
         client = next(self._clients)
         session = Session(
             client,
@@ -108,14 +125,15 @@ class DsisocketServer:
             work=self._work,
             registry=self._registry,
             controls=self._controls,
-            gate=Gate(self._token),
+            gate=Gate(self._token, self._journal.name),
             max_line_bytes=self._settings.max_line_bytes,
             ending=self._ending,
+            token_within_s=self._token_within_s,
         )
         task = _start(session.run(), f"dsisocket client {client}")
         self._sessions[task] = session
         task.add_done_callback(self._sessions.pop)
-        return task
+        return task, session
 
     def _start_refusal(self, reader: Reader, writer: Writer) -> asyncio.Task[None]:
         limit = self._settings.max_connections
@@ -182,6 +200,7 @@ async def open_dsisocket(
     journal: Journal | None = None,
     describe: Describe = _nothing,
     token: str | None = None,
+    token_within_s: float = TOKEN_WITHIN_S,
     on_failure: OnFailure = unheard,
 ) -> AsyncIterator[str]:
     """Listen on the workload client while the block runs; gives the address that clients connect to.
@@ -193,7 +212,14 @@ async def open_dsisocket(
         HostUnreachable, ConnectionLost
     """
     server = DsisocketServer(
-        execute, timeline, settings, journal=journal, describe=describe, token=token, on_failure=on_failure
+        execute,
+        timeline,
+        settings,
+        journal=journal,
+        describe=describe,
+        token=token,
+        token_within_s=token_within_s,
+        on_failure=on_failure,
     )
     _make_room_for(settings.max_connections)
     try:

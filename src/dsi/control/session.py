@@ -7,7 +7,7 @@ import structlog
 
 from dsi import wire
 from dsi.control.controls import Controls
-from dsi.control.gate import Gate
+from dsi.control.gate import MAX_LINE_BYTES, TOKEN_WITHIN_S, TOO_LATE, TOO_MANY, Gate
 from dsi.control.inbox import Asked, Inbox
 from dsi.control.outbox import FLUSH_S, GONE, Outbox
 from dsi.control.registry import Registry
@@ -31,7 +31,8 @@ class Session:
     """Talks to one client: reads on while a command runs, runs its commands one after another, answers each line once.
 
     `run` goes on until the client's input ends, the client is gone, or the test ends (`ending` set, and `end` called):
-    then what was read until now is answered, and what has not begun isn't started any more.
+    then what was read until now is answered, and what has not begun isn't started any more. A client that doesn't show
+    the token within `token_within_s` is turned out.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Session:
         gate: Gate,
         max_line_bytes: int,
         ending: asyncio.Event,
+        token_within_s: float = TOKEN_WITHIN_S,
     ) -> None:
         self._client = client
         self._reader = reader
@@ -54,7 +56,11 @@ class Session:
         self._registry = registry
         self._controls = controls
         self._gate = gate
-        self._decoder = wire.Decoder(max_line_bytes)
+        self._max_line_bytes = max_line_bytes
+        self._decoder = wire.Decoder(max_line_bytes if gate.is_open else min(MAX_LINE_BYTES, max_line_bytes))
+        self._token_within_s = token_within_s
+        self._turned_out: Outcome | None = None
+        self.is_stuck = False
         self._ending = ending
         self._inbox = Inbox()
         self._log = log.bind(client=client)
@@ -63,19 +69,53 @@ class Session:
         self._listening: asyncio.Timeout | None = None
 
     async def run(self) -> None:
-        """Serve the client, then close its connection."""
+        """Serve the client, then close its connection. `is_stuck` afterwards: it takes nothing, not even its end."""
+        no_token = asyncio.get_running_loop().call_later(self._token_within_s, self.turn_out, TOO_LATE)
         try:
             async with self._tasks:
-                self._tasks.create_task(self._read())
-                self._tasks.create_task(self._answer_in_order())
+                reading = self._tasks.create_task(self._read())
+                await self._answer_in_order()
+                if not reading.done():
+                    await self._see_out(reading)
         except Exception:  # noqa: BLE001  a task's boundary: what ends one conversation must not touch the others
             self._log.warning("dsisocket connection broke", exc_info=True)
         finally:
+            no_token.cancel()
             self._registry.forget(self)
-            self._writer.close()
+            await self._close()
+
+    async def _close(self) -> None:
+        is_over = self._ending.is_set() or self._outbox.is_gone or self.is_leaving
+        limit = asyncio.timeout(FLUSH_S if is_over else None)
+        self._writer.close()
+        try:
             with suppress(*GONE):
-                async with asyncio.timeout(FLUSH_S if self._ending.is_set() else None):
+                async with limit:
                     await self._writer.wait_closed()
+        finally:
+            self.is_stuck = limit.expired()
+
+    async def _see_out(self, reading: "asyncio.Task[None]") -> None:
+        """Give a client that was turned out a moment to close first: else it might never see why (a reset)."""
+        with suppress(*GONE):
+            if not self._outbox.is_gone:
+                self._writer.write_eof()
+                await asyncio.wait({reading}, timeout=FLUSH_S)
+        reading.cancel()
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it was turned out."""
+        return self._turned_out is not None
+
+    def turn_out(self, outcome: Outcome) -> bool:
+        """Answer this to a client that has not shown the token, and close its connection; give whether that is so."""
+        if self._gate.is_open or self.is_leaving:
+            return False
+        self._log.debug("dsisocket client turned out", reason=outcome.message)
+        self._turned_out = outcome
+        self.end()
+        return True
 
     def end(self) -> None:
         """Wait for no more lines, and let the client have what is still to be said, within `FLUSH_S` for each line."""
@@ -96,19 +136,27 @@ class Session:
 
     async def _read(self) -> None:
         try:
-            while data := await self._next_block():
-                for message in self._decoder.feed(data):
-                    await self._take(message)
-                    if self._gate.is_closed:
-                        self._log.warning("dsisocket client showed a wrong token too often, and is disconnected")
-                        return
-            if not self._ending.is_set():  # else it isn't the client who left its last line unfinished
-                for message in self._decoder.finish():
-                    await self._take(message)
+            await self._read_lines()
         except GONE as problem:
             self._log.debug("dsisocket client gone", reason=str(problem))
         finally:
-            self._inbox.close()
+            self._inbox.close(Asked(outcome=self._turned_out) if self.is_leaving else None)
+        with suppress(*GONE):
+            while self.is_leaving and await self._reader.read(READ_BYTES):
+                pass  # what is left unread fills memory
+
+    async def _read_lines(self) -> None:
+        while data := await self._next_block():
+            for message in self._decoder.feed(data):
+                await self._take(message)
+                if self._gate.is_closed:
+                    self._log.warning("dsisocket client showed a wrong token too often, and is disconnected")
+                    return
+                if self.is_leaving:
+                    return
+        if not (self._ending.is_set() or self.is_leaving):  # else it isn't the client who left its last line unfinished
+            for message in self._decoder.finish():
+                await self._take(message)
 
     async def _next_block(self) -> bytes:
         """Give what the client sends next, b"" at its end; once the test has ended, what has come by then."""
@@ -128,8 +176,7 @@ class Session:
         await asyncio.sleep(0)  # neither reading nor writing lets others go on while there is data: a flood would block
         if isinstance(message, wire.Malformed):
             self._log.debug("dsisocket line is no JSON", reason=message.message)
-            malformed = Outcome(code=Code.JSON_ERROR, message=message.message)
-            await self._inbox.put(Asked(text=message.message, outcome=malformed))
+            await self._queue(Asked(text=message.message, outcome=self._gate.malformed(message.message)))
             return
         asked = self._opened(message)
         if asked.outcome is None and asked.envelope is not None and asked.envelope.control is not None:
@@ -138,7 +185,14 @@ class Session:
             return
         if asked.outcome is None:
             self._registry.add(self, asked)
-        await self._inbox.put(asked)
+        await self._queue(asked)
+
+    async def _queue(self, asked: Asked) -> None:
+        """Have it answered in its turn. Who hasn't shown the token is not waited for: what it sends would pile up."""
+        if self._gate.is_open or self._inbox.has_room_for(asked):
+            await self._inbox.put(asked)
+        else:
+            self.turn_out(TOO_MANY)
 
     def _opened(self, request: wire.Request) -> Asked:
         """Look at a line: what it asks for, or what is to be answered since it asks for nothing that can be done."""
@@ -149,6 +203,8 @@ class Session:
             id_ = wire.read_id(request.value)
             envelope = wire.open_envelope(request.value)
             outcome = self._gate.pass_through(envelope)
+            if self._gate.is_open:
+                self._decoder.max_line_bytes = self._max_line_bytes
             wire.insist_on_unicode(request.value, request.text)
         except InvalidCommand as problem:
             outcome = outcome or self._gate.refusal or refusal(problem)

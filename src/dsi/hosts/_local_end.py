@@ -74,7 +74,7 @@ def start_time_of(pid: int) -> int | None:
     """Give when a process was started; None: there is none, or just its zombie."""
     try:
         # The name, in parentheses, may hold anything. Fields: proc(5), /proc/PID/stat.
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
         return None
     return None if fields[0] in "ZX" else int(fields[19])
@@ -147,7 +147,7 @@ def _unshare_above(pid: int) -> int | None:
 def _status(pid: int, field: str) -> str:
     """Give a line of /proc/PID/status; empty if there is none."""
     with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines():
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines():
             name, _, value = line.partition(":")
             if name == field:
                 return value.strip()

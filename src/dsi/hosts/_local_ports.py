@@ -98,7 +98,7 @@ def _listening_inodes(address: str, port: int) -> Iterator[str]:
     wanted = {_hexadecimal(address), _hexadecimal("0.0.0.0"), _hexadecimal("::")}  # noqa: S104  compared
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(OSError):
-            for line in Path(table).read_text().splitlines()[1:]:
+            for line in Path(table).read_text(encoding="utf-8").splitlines()[1:]:
                 fields = line.split()
                 its_address, _, its_port = fields[1].partition(":")
                 if fields[3] == LISTENING and int(its_port, 16) == port and (its_address in wanted or None in wanted):
@@ -126,5 +126,5 @@ def _open_files() -> Iterator[tuple[int, str]]:
 
 def _name(pid: int) -> str:
     with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/comm").read_text().strip()
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
     return "just ended"

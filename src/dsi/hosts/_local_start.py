@@ -188,4 +188,4 @@ def _spawn(name: str, argv: Sequence[str], outlets: tuple[int, int, int], kept: 
 
 
 def _log_text(folder: Path) -> str:
-    return (folder / LOG).read_text(errors="replace").strip() or "it says nothing about why"
+    return (folder / LOG).read_text(encoding="utf-8", errors="replace").strip() or "it says nothing about why"

@@ -81,15 +81,25 @@ class Detached:
         """Start it, follow it over as many connections as it takes, and give its exit status.
 
         Raises:
-            HostUnreachable: the connection was given up.
-            ConnectionLost: the host was rebooted, or the supervisor ended.
+            HostUnreachable, HostError: it has certainly not begun.
+            ConnectionLost: it may have: then the connection was given up, the host rebooted, the supervisor ended.
         """
         try:
             return await self._status()
+        except HostError as problem:
+            if not self._may_have_begun or isinstance(problem, ConnectionLost):
+                raise
+            raise ConnectionLost(
+                self._host, f"what ran there may have taken effect or not: {problem.message}"
+            ) from problem
+
+    async def _status(self) -> int:
+        try:
+            return await self._exit_status()
         finally:
             self._over.set()
 
-    async def _status(self) -> int:
+    async def _exit_status(self) -> int:
         idle = 0
         while idle < ASK_AGAIN:
             before = dict(self._taken)
@@ -102,6 +112,7 @@ class Detached:
                 case [_, "more"]:
                     self.was_long = True
                 case ["refused"]:
+                    self._may_have_begun = False
                     raise HostError(self._host, f"can't write in {FOLDER} of the home folder: is the disk full?")
                 case ["gone"]:
                     raise ConnectionLost(
@@ -179,7 +190,7 @@ class Detached:
         """
         self._ending = True
         with suppress(ConnectionLost):  # it is gone
-            await self.status()
+            await self._status()
 
 
 def new_handle(token: str) -> Handle:

@@ -18,7 +18,7 @@ def event_line(line: Line) -> str | None:
 
 
 def _test_end(line: Line) -> str:
-    why = f": {line['reason'].partition(chr(10))[0]}" if line["reason"] else ""  # the rest are lines of a server's log
+    why = f": {line['reason']}" if line["reason"] else ""
     return f"test {line['test']} {line['status']} after {line['duration_s']:.1f} s{why}"
 
 
@@ -29,7 +29,7 @@ def _restarted(line: Line) -> str:
 
 
 def _ending(line: Line) -> str:
-    how = f"failed: {line['error']}" if line["error"] else "done"
+    how = f"failed: {line['error']}" if line["error"] else "interrupted" if line.get("interrupted") else "done"
     return f"{how} after {line['duration_s']:.1f} s"
 
 

@@ -6,13 +6,11 @@ from pathlib import Path
 
 from dsi import clock
 from dsi.errors import ReportError
-from dsi.masking import masked_yaml
-
-NEVER_COPIED = ("runtime_secret.yml",)
+from dsi.whole_file import write_whole
 
 
 def make_reports(work_directory: Path, time: clock.Clock = clock.SYSTEM) -> Path:
-    """Make a new reports folder, let `reports` point to it, and copy the work directory's YAML files there.
+    """Make a new reports folder, and let `reports` point to it.
 
     A folder `reports` that is no link (somebody's own) is kept: the new one is then not linked.
 
@@ -24,34 +22,18 @@ def make_reports(work_directory: Path, time: clock.Clock = clock.SYSTEM) -> Path
     with writing(folder):
         folder.mkdir()
         _link(work_directory / "reports", folder)
-    copy_configuration(work_directory, folder)
     return folder
 
 
-def copy_configuration(work_directory: Path, folder: Path) -> None:
-    """Copy all YAML of the work directory to the reports, with secrets masked. (perf.json is written to both.)
-
-    Raises:
-        ReportError: it can't be written.
-    """
-    for file in sorted(work_directory.glob("*.yml")):
-        if file.name in NEVER_COPIED:
-            continue
-        if file.is_file():
-            with writing(folder / file.name):
-                text = file.read_text(encoding="utf-8", errors="surrogateescape")
-                (folder / file.name).write_text(masked_yaml(text), encoding="utf-8", errors="surrogateescape")
-
-
 def keep_text(path: Path, text: str) -> None:
-    """Write a text into the reports; missing parent folders are made.
+    """Write a text into the reports, in one go and as UTF-8; missing parent folders are made.
 
     Raises:
         ReportError: it can't be written.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        write_whole(path, text.encode(errors="backslashreplace"))
 
 
 def inside(path: str) -> Path:

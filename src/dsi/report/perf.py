@@ -18,6 +18,7 @@ import structlog
 
 from dsi.parsers import OPS_PER_SEC, Metric
 from dsi.report.folder import writing
+from dsi.whole_file import write_whole
 
 log = structlog.get_logger()
 
@@ -57,7 +58,7 @@ class PerfFiles:
         """
         for folder in self._folders:
             with writing(folder / METRICS):
-                (folder / METRICS).write_text("")
+                write_whole(folder / METRICS, b"")
         self._write()
 
     def resume(self) -> None:
@@ -87,9 +88,7 @@ class PerfFiles:
         text = json.dumps(content, indent=4, sort_keys=True, allow_nan=False)
         for folder in self._folders:
             with writing(folder / PERF_JSON):
-                fresh = folder / f".{PERF_JSON}.new"
-                fresh.write_text(text + "\n", encoding="utf-8")
-                fresh.replace(folder / PERF_JSON)
+                write_whole(folder / PERF_JSON, f"{text}\n".encode())
 
 
 def merge(results: list[dict[str, Any]], measurement: Measurement, metrics: Iterable[Metric]) -> None:

@@ -43,6 +43,8 @@ def print_restarts(console: Console, restarts: Sequence[Mapping[str, Any]]) -> N
 def _what(event: Mapping[str, Any]) -> str:
     if event["error"]:
         return "failed"
+    if event.get("interrupted"):
+        return "interrupted"
     asked, restarted = event.get("nodes"), event.get("restarted") or []
     by_role = asked and any(":" in name for name in asked)
     what = [*(asked or ["all nodes"]), *([f"({', '.join(restarted)})"] if by_role else [])]

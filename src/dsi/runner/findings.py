@@ -5,9 +5,13 @@ from dsi.runner.outcome import PRECEDENCE, Status, status_of
 
 
 class Findings:
-    """What went wrong with one test, in the order in which it was found."""
+    """What went wrong with one test, in the order in which it was found.
+
+    Each is one line. The last lines of a server's log, which an error may have below (indented), are kept apart, once.
+    """
 
     def __init__(self) -> None:
+        self.log_lines: list[str] = []
         self._found: list[tuple[Status, str]] = []
         self._not_tried: list[str] = []
         self._notes: list[str] = []
@@ -16,8 +20,8 @@ class Findings:
         """Take note of what went wrong. What comes after an interrupt can come from it, and is a note."""
         if self.is_cancelled:
             self.note(reason)
-        elif (status, reason) not in self._found:
-            self._found.append((status, reason))
+        elif (status, sentence := self._sentence(reason)) not in self._found:
+            self._found.append((status, sentence))
 
     def add_problem(self, problem: DsiError, otherwise: Status) -> None:
         """Take note of an error, of several in one each for itself; `otherwise` is what it means if it doesn't say."""
@@ -29,7 +33,7 @@ class Findings:
 
         It makes the test invalid if nothing else is wrong: it can't be why `cmd` failed.
         """
-        self._not_tried.append(reason)
+        self._not_tried.append(self._sentence(reason))
 
     def cancel(self, exit_status: int | None) -> None:
         """Take note that the test was interrupted, once. `exit_status` is that of `cmd`; None: it had not ended."""
@@ -39,7 +43,7 @@ class Findings:
 
     def note(self, text: str) -> None:
         """Take note of what is worth saying, and fails nothing."""
-        self._notes.append(text)
+        self._notes.append(self._sentence(text))
 
     @property
     def is_cancelled(self) -> bool:
@@ -52,6 +56,20 @@ class Findings:
         if not self._found:
             return "invalid" if self._not_tried else "passed"
         return min((status for status, _ in self._found), key=PRECEDENCE.index)
+
+    def _sentence(self, text: str) -> str:
+        """Give what an error says without the lines of servers' logs in it, and keep those."""
+        said: list[str] = []
+        tails: dict[str, list[str]] = {}
+        for line in filter(None, text.splitlines()):
+            if line.startswith("  ") and said:
+                tails.setdefault(said[-1], []).append(line.strip())
+            else:
+                said.append(line)
+        for about, (heading, *lines) in tails.items():
+            if not set(lines) <= set(self.log_lines):
+                self.log_lines += [f"{about.partition(': ')[0]}: {heading}", *lines]
+        return "; ".join(said)
 
     def verdict(self) -> tuple[Status, str, tuple[str, ...]]:
         """Give status, reason and notes. Of what went wrong in the same way the first is the reason."""

@@ -2,15 +2,15 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
 from dsi.commands import Context
-from dsi.config import dump
+from dsi.config import dump, masked_yaml
 from dsi.errors import CommandTimeout, DsiError, HostError, NoOutput, ReportError, SourceMissing
 from dsi.masking import masked
 from dsi.model import Result
@@ -26,7 +26,7 @@ from dsi.runner.outcome import TestOutcome, status_of
 from dsi.runner.output_log import OutputLog
 from dsi.runner.plan import Limits, TaskPlan
 from dsi.runner.running import MARK, RunningTest
-from dsi.runner.surroundings import Surroundings
+from dsi.runner.surroundings import Check, Surroundings
 from dsi.runner.workload import run_cmd
 
 log = structlog.get_logger()
@@ -38,7 +38,8 @@ _NOTE_CHARS: Final = 1000
 class OneTest:
     """Runs the test with this number, from 1. `taken`: go on with it, from within its `cmd`.
 
-    `before`: what came of the tests before it.
+    `before`: what came of the tests before it. `decided` is told what came of this one, just before the timeline is: a
+    dsi that is killed in between has told nobody of a test's end who doesn't know what came of it.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class OneTest:
         *,
         before: Sequence[TestOutcome],
         taken: RunningTest | None,
+        decided: Callable[[TestOutcome], None],
     ) -> None:
         self._task = task
         self._number = number
@@ -63,6 +65,7 @@ class OneTest:
         self._interrupt = interrupt
         self._before = before
         self._taken = taken
+        self._decided = decided
         self._findings = Findings()
         self._exit_status: int | None = None
         self._diagnosed = ""
@@ -71,7 +74,7 @@ class OneTest:
             self._test.background_tasks, self._context, self._findings, log_bytes=self._task.max_log_bytes
         )
 
-    async def run(self) -> TestOutcome:
+    async def run(self) -> None:
         """Run it all. What goes wrong stands in the outcome."""
         clock = self._context.clock
         start_s = self._taken.start_s if self._taken else clock.wall_s()
@@ -94,15 +97,18 @@ class OneTest:
             finally:  # a test that has an end in the timeline has a verdict there
                 status, reason, notes = self._findings.verdict()
                 ending.update(status=status, reason=reason, notes=list(notes), exit_status=self._exit_status)
-        return TestOutcome(
-            id=self._test.id,
-            status=status,
-            reason=reason,
-            exit_status=self._exit_status,
-            start_s=start_s,
-            duration_s=clock.monotonic_s() - begun_s,
-            notes=notes,
-        )
+                self._decided(
+                    TestOutcome(
+                        id=self._test.id,
+                        status=status,
+                        reason=reason,
+                        exit_status=self._exit_status,
+                        start_s=start_s,
+                        duration_s=clock.monotonic_s() - begun_s,
+                        notes=notes,
+                        log_lines=self._findings.log_lines,
+                    )
+                )
 
     async def _run_guarded(self, start_s: float) -> None:
         try:
@@ -217,20 +223,22 @@ class OneTest:
         else:
             keeper.keep(running)
             context.timeline.add("cmd_begin", test=self._test.id)
-        cmd = run_cmd(
-            context.inventory.workload_client,
-            self._test,
-            {**environment, MARK: running.mark},
-            log=output,
-            limits=self._limits(elapsed_s),
-            on_limit=lambda: self._diagnose(running),
-            orphan_s=context.orphan_s,
-            progress=self._progress,
-            handle=running.handle,
-            again=again,
+        cmd = self._with_its_end(
+            run_cmd(
+                context.inventory.workload_client,
+                self._test,
+                {**environment, MARK: running.mark},
+                log=output,
+                limits=self._limits(elapsed_s),
+                on_limit=lambda: self._diagnose(running),
+                orphan_s=context.orphan_s,
+                progress=self._progress,
+                handle=running.handle,
+                again=again,
+            )
         )
         known = {name: text for name, text in environment.items() if name not in self._surroundings.for_cmd_alone}
-        result = await run_during_test(
+        return await run_during_test(
             cmd,
             self._plan.during_test,
             context.with_environment(known),
@@ -239,7 +247,21 @@ class OneTest:
             begun=running.during_test,
             on_begin=lambda begun: keeper.keep(replace(running, during_test=begun)),
         )
-        context.timeline.add("cmd_end", test=self._test.id, exit_status=result.exit_status)
+
+    async def _with_its_end(self, cmd: Coroutine[Any, Any, Result]) -> Result:
+        """Run `cmd`, and have the timeline tell how it ended."""
+        exit_status, how = None, "lost"
+        try:
+            result = await cmd
+            exit_status, how = result.exit_status, "exited"
+        except CommandTimeout as hung:
+            exit_status, how = hung.results[0].exit_status, "hung"
+            raise
+        except asyncio.CancelledError:
+            how = "interrupted"
+            raise
+        finally:
+            self._context.timeline.add("cmd_end", test=self._test.id, exit_status=exit_status, how=how)
         return result
 
     def _limits(self, elapsed_s: float) -> Limits:
@@ -270,7 +292,8 @@ class OneTest:
         text = test.workload_config if isinstance(test.workload_config, str) else dump(test.workload_config)
         await self._context.inventory.workload_client.write_file(test.config_filename, text.encode())
         # A connection string stands in there.
-        keep_text(self._context.reports / inside(test.config_filename), masked(text))
+        shown = masked_yaml(text) if test.config_filename.endswith((".yml", ".yaml")) else masked(text)
+        keep_text(self._context.reports / inside(test.config_filename), shown)
 
     # --- after ------------------------------------------------------------------------------------------------------
 
@@ -282,8 +305,7 @@ class OneTest:
             finally:
                 await self._background.end()
             await self._end_left_behind()
-            if not self._interrupt.happened and self._findings.status != "infrastructure error":
-                await self._run_checks()
+            await self._run_checks(self._surroundings.checks)
         except asyncio.CancelledError:
             self._interrupt.note()
             self._findings.cancel(self._exit_status)
@@ -291,6 +313,7 @@ class OneTest:
             "post_test", self._plan.post_test, self._context, self._progress, self._interrupt
         ):
             self._findings.add_problem(failure, "failed (workload)")
+        await self._interrupt.outlast(self._run_checks(self._surroundings.last_checks))
         if self._interrupt.happened:
             self._findings.cancel(self._exit_status)
         for afterwards in self._surroundings.afterwards:
@@ -328,8 +351,10 @@ class OneTest:
                 f"processes were left running when cmd had ended, and were ended: {'; '.join(left)}"[:_NOTE_CHARS]
             )
 
-    async def _run_checks(self) -> None:
-        for check in self._surroundings.checks:
+    async def _run_checks(self, checks: Sequence[Check]) -> None:
+        if self._interrupt.happened or self._findings.status == "infrastructure error":
+            return
+        for check in checks:
             try:
                 await check(self._context, self._test)
             except DsiError as problem:

@@ -4,7 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
-from dsi.errors import DsiError, HookFailed, HostError, NoEffect, ReportError, SeveralFailed, StateError, TransferError
+from dsi.errors import (
+    DsiError,
+    HookFailed,
+    HostError,
+    NodeMissing,
+    NoEffect,
+    ReportError,
+    SeveralFailed,
+    StateError,
+    TransferError,
+)
 
 Status = Literal[
     "infrastructure error",
@@ -20,7 +30,8 @@ Status = Literal[
 host or a restart that failed can be why `cmd` fails, and not the other way round.
 
 infrastructure error: what surrounds the test broke (a host, a pre_test, a disk); no further test runs.
-invalid: a restart or fault that was asked for did not take effect; what was measured isn't what was asked for.
+invalid: a restart or fault that was asked for did not take effect, or a node had been down since an earlier test; what
+was measured isn't what was asked for.
 failed (validation): the servers didn't come through: a node went down, data are damaged.
 timed out: `cmd` hung, and was ended.
 failed (workload): `cmd` exited with another status than 0, its post_test failed, or its output has no result.
@@ -35,7 +46,7 @@ def status_of(problem: DsiError, otherwise: Status) -> Status:
         return status_of(problem.__cause__, otherwise)
     if isinstance(problem, SeveralFailed):
         return min((status_of(error, otherwise) for error in problem.errors), key=PRECEDENCE.index)
-    if isinstance(problem, NoEffect):
+    if isinstance(problem, NoEffect | NodeMissing):
         return "invalid"
     if isinstance(problem, TransferError):  # one file that couldn't be copied is no lost host
         return otherwise
@@ -44,7 +55,10 @@ def status_of(problem: DsiError, otherwise: Status) -> Status:
 
 @dataclass(frozen=True, kw_only=True)
 class TestOutcome:
-    """One test. `exit_status` is that of `cmd` (None: it never ended by itself); `reason` says why it didn't pass."""
+    """One test. `exit_status` is that of `cmd` (None: it never ended by itself); `reason` says why it didn't pass.
+
+    `log_lines`: what servers had logged last that are named in reason and notes.
+    """
 
     id: str
     status: Status
@@ -53,6 +67,7 @@ class TestOutcome:
     start_s: float = 0.0
     duration_s: float = 0.0
     notes: Sequence[str] = ()
+    log_lines: Sequence[str] = ()
 
 
 @dataclass(kw_only=True)

@@ -16,8 +16,8 @@ Companion = Callable[[Context, Test], AbstractAsyncContextManager[None]]
 """What lives as long as `cmd` (the dsisocket, say): entered before it, left after it."""
 
 Check = Callable[[Context, Test], Awaitable[None]]
-"""What is looked at after `cmd`; raises NoEffect where the test is invalid, a HostError where a host is lost, else any
-DsiError where it failed (validation)."""
+"""What is looked at after `cmd`; raises NoEffect or NodeMissing where the test is invalid, a HostError where a host is
+lost, else any DsiError where it failed (validation)."""
 
 Afterwards = Callable[[Context, Test, Status], Awaitable[None]]
 """What is done when all else of a test is over, whatever came of it: the status until now is handed in.
@@ -44,13 +44,15 @@ Diagnosis = Callable[[Context, RunningTest], Awaitable[str]]
 class Surroundings:
     """What surrounds each test.
 
-    `for_cmd_alone`: names of environment that only `cmd` and background tasks get, and no command of a hook.
+    `checks` are run after `cmd`, `last_checks` after post_test. `for_cmd_alone`: names of environment that only `cmd`
+    and background tasks get, and no command of a hook.
     `keeper` keeps what another dsi needs to go on with the running test.
     """
 
     preparations: Sequence[Preparation] = ()
     companions: Sequence[Companion] = ()
     checks: Sequence[Check] = ()
+    last_checks: Sequence[Check] = ()
     afterwards: Sequence[Afterwards] = ()
     diagnose: Diagnosis | None = None
     for_cmd_alone: Sequence[str] = ()

@@ -91,7 +91,6 @@ class TaskRunner:
             await self._run_test(number, taken if number == first else None)
 
     async def _run_test(self, number: int, taken: RunningTest | None) -> None:
-        test_id = self._plan.tests[number - 1].test.id
         test = OneTest(
             self._plan,
             number,
@@ -101,14 +100,17 @@ class TaskRunner:
             self._interrupt,
             before=tuple(self._outcome.tests),
             taken=taken,
+            decided=self._decided,
         )
-        self._running = test_id
+        self._running = self._plan.tests[number - 1].test.id
         self._record_if_killed()
-        outcome = await test.run()
+        await test.run()
+
+    def _decided(self, outcome: TestOutcome) -> None:
         self._running = ""
         self._outcome.tests.append(outcome)
         if outcome.status == "infrastructure error":
-            self._outcome.error = f"{test_id}: {outcome.reason}"
+            self._outcome.error = f"{outcome.id}: {outcome.reason}"
         self._record_if_killed()
 
     def _rest(self, why: str) -> list[TestOutcome]:

@@ -1,6 +1,6 @@
 """Stage analysis: what is wrong in a reports folder. No host is needed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
@@ -28,11 +28,24 @@ def analysis(work_directory: Path, reports: Path | None = None) -> Analysis:
         ConfigError: what the configuration has under `analysis` is wrong.
         ReportError: there is nothing to analyze.
     """
-    folder = reports or work_directory / "reports"
-    if not folder.is_dir():
-        raise ReportError(f"there is no reports folder {folder}: name one, or run `dsi test-control` first")
-    settings = _of_reports(reports) if reports else load_files(work_directory)
-    return analyze(folder, [one.hides for one in _ignored(settings)])
+    if reports is None:
+        return analysis_of_run(work_directory, work_directory / "reports")
+    return _analysis(reports, _of_reports)
+
+
+def analysis_of_run(work_directory: Path, reports: Path) -> Analysis:
+    """Analyze the reports of a run of this work directory, whose own configuration holds: no copy need be readable.
+
+    Raises:
+        ConfigError, ReportError: as `analysis`.
+    """
+    return _analysis(reports, lambda _reports: load_files(work_directory))
+
+
+def _analysis(reports: Path, settings_of: Callable[[Path], Tree | None]) -> Analysis:
+    if not reports.is_dir():
+        raise ReportError(f"there is no reports folder {reports}: name one, or run `dsi test-control` first")
+    return analyze(reports, [one.hides for one in _ignored(settings_of(reports))])
 
 
 def _of_reports(reports: Path) -> Tree | None:

@@ -45,7 +45,7 @@ def bootstrap(work_directory: Path, *, force: bool = False, only_missing: bool =
             message = f'no canned configuration "{name}"{did_you_mean(name, known)}'
             problems.append(tree.problem(f"bootstrap.{stage}", message, allowed=known))
         else:
-            chosen[work_directory / f"{stage}.yml"] = canned.read_text()
+            chosen[work_directory / f"{stage}.yml"] = canned.read_text(encoding="utf-8")
     if problems:
         raise ConfigError(problems)
     return _write(chosen, force=force)
@@ -60,13 +60,13 @@ def _named(tree: Tree, path: str) -> str | None:
 
 
 def _write(chosen: dict[Path, str], *, force: bool) -> list[Path]:
-    differing = [path for path, text in chosen.items() if path.exists() and path.read_text() != text]
+    differing = [path for path, text in chosen.items() if path.exists() and path.read_text(encoding="utf-8") != text]
     if differing and not force:
         listed = ", ".join(path.name for path in differing)
         raise Preflight(f"{listed}: there already, and different; nothing was written. --force replaces them")
-    fresh = [path for path, text in chosen.items() if not path.exists() or path.read_text() != text]
+    fresh = [path for path, text in chosen.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path in fresh:
-        path.write_text(chosen[path])
+        path.write_text(chosen[path], encoding="utf-8")
         log.info("written", file=path.name)
     return fresh
 
@@ -97,5 +97,5 @@ def find(stage: str, name: str) -> Path | None:
 def about(stage: str, name: str) -> str:
     """Give what a canned configuration says of itself: its first line, if that is a comment."""
     canned = find(stage, name)
-    first = canned.read_text().partition("\n")[0] if canned else ""
+    first = canned.read_text(encoding="utf-8").partition("\n")[0] if canned else ""
     return first.removeprefix("#").strip() if first.startswith("#") else ""

@@ -8,7 +8,7 @@ from dsi import config
 from dsi.config import Tree
 from dsi.config.models import AUTO_TOKEN
 from dsi.errors import ConfigError
-from dsi.masking import hide
+from dsi.masking import hide, is_secret_name
 from dsi.model import Problem
 from dsi.state import State
 from dsi.systems import mongodb
@@ -72,17 +72,22 @@ def _written(tree: Tree) -> dict[str, Any]:
 
 
 def _hide_all(value: Any) -> None:
-    """Hide every text that is long enough to be a secret: `runtime_secret.yml` is for nothing else."""
+    """Hide every text and number that is long enough to be a secret: `runtime_secret.yml` is for nothing else."""
     for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         _hide_all(item)
-    if isinstance(value, str) and len(value) >= _SHORTEST_SECRET and not config.is_unknown(value):
-        hide(value)
+    if _is_known(value) and len(str(value)) >= _SHORTEST_SECRET:
+        hide(str(value))
+
+
+def _is_known(value: Any) -> bool:
+    """Tell whether it is text or a number: one is an error as a password, and no less a secret."""
+    return isinstance(value, str | int | float) and not isinstance(value, bool) and not config.is_unknown(value)
 
 
 def _hide_token(dsisocket: Any) -> None:
     token = dsisocket.get("token") if isinstance(dsisocket, dict) else None
-    if isinstance(token, str) and token not in ("", AUTO_TOKEN) and not config.is_unknown(token):
-        hide(token)
+    if _is_known(token) and token not in ("", AUTO_TOKEN):
+        hide(str(token))
 
 
 def _hide_passwords(value: Any) -> None:
@@ -92,7 +97,6 @@ def _hide_passwords(value: Any) -> None:
             _hide_passwords(item)
     elif isinstance(value, dict):
         for key, item in value.items():
-            # Also `certificateKeyFilePassword`, `PEMKeyPassword`, and whatever else servers have.
-            if key.lower().endswith("password") and isinstance(item, str) and item and not config.is_unknown(item):
-                hide(item)
+            if is_secret_name(key) and _is_known(item) and item != "":
+                hide(str(item))
             _hide_passwords(item)

@@ -2,32 +2,44 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Final
 
 import structlog
 
 from dsi.commands import Context
 from dsi.config.models import Test
-from dsi.errors import NoEffect, raise_together
-from dsi.systems.mongodb import Deployment, NodeDown, NodeWatch
+from dsi.errors import NodeMissing, NoEffect, raise_together
+from dsi.systems.mongodb import Deployment, NodeDown, NodeWatch, Process
 from dsi.timeline import Timeline
 
 log = structlog.get_logger()
 
+_BEFORE: Final = "before cmd began (in a hook, say)"
+_WHILE_AWAY: Final = "while dsi was away, or before"
+_AFTER: Final = "after cmd had ended (in post_test, say)"
+
 
 class NodesOfATest:
-    """Watches the nodes as long as `cmd` runs (a `Companion`), and fails the test afterwards (a `Check`)."""
+    """Watches the nodes as long as `cmd` runs (a `Companion`), and fails the test afterwards (a `Check`).
 
-    def __init__(self, deployment: Deployment, timeline: Timeline) -> None:
+    It lasts as long as the task: a node that goes down is told of once, also if nobody starts it again. `taken_over` is
+    the test that another dsi has begun.
+    """
+
+    def __init__(self, deployment: Deployment, timeline: Timeline, taken_over: str | None = None) -> None:
         self._deployment = deployment
         self._timeline = timeline
+        self._taken_over = taken_over
         self._watch: NodeWatch | None = None
+        self._told: dict[tuple[str, Process], tuple[str, NodeDown]] = {}
+        """What went down, with the test in which that was told."""
 
     @asynccontextmanager
     async def companion(self, _context: Context, test: Test) -> AsyncIterator[None]:
         """Watch while the block runs."""
         self._deployment.announced.clear()
-        self._watch = NodeWatch(self._deployment.nodes, lambda down: self._tell(test, down))
-        async with self._watch.running():
+        self._watch = NodeWatch(self._deployment.nodes, lambda down: self._tell(test, down), known=self._told.keys())
+        async with self._watch.running(before=_WHILE_AWAY if test.id == self._taken_over else _BEFORE):
             yield
 
     async def check(self, _context: Context, _test: Test) -> None:
@@ -36,14 +48,30 @@ class NodesOfATest:
         Raises:
             ClusterError: with how it ended, and the lines of its log that tell most. SeveralFailed: for several.
             NoEffect: a command with expect_down took nothing down. HostError: a host is lost.
+            NodeMissing: a node is down since an earlier test.
+        """
+        if self._watch is None:  # a test may end before `cmd` begins
+            return
+        watch = self._watch
+        missing = [_missing(*self._told[which]) for which in self._told if which in watch.still_down]
+        stayed = [announced for announced in self._deployment.announced if watch.saw_none_of(announced)]
+        raise_together(
+            [*watch.failures, *filter(None, missing), *(_no_effect(announced.names) for announced in stayed)]
+        )
+
+    async def last_check(self, _context: Context, _test: Test) -> None:
+        """Look once more after post_test: what went down there belongs to this test, not to the next.
+
+        Raises:
+            ClusterError, HostError: as `check`, again with what that has said.
         """
         watch, self._watch = self._watch, None
-        if watch is None:  # a test may end before `cmd` begins
-            return
-        stayed = [announced for announced in self._deployment.announced if watch.saw_none_of(announced)]
-        raise_together([*watch.failures, *(_no_effect(announced.names) for announced in stayed)])
+        if watch is not None:
+            await watch.look_once_more(_AFTER)
+            raise_together(watch.failures)
 
     def _tell(self, test: Test, down: NodeDown) -> None:
+        self._told[down.node.name, down.process] = (test.id, down)
         self._timeline.add(
             "node_down",
             test=test.id,
@@ -56,6 +84,16 @@ class NodesOfATest:
         )
         if not down.expected:
             log.error("a node went down", node=down.node.name, how=down.how)
+
+
+def _missing(test: str, down: NodeDown) -> NodeMissing | None:
+    """Say that a node is missing; None if it is meant to be."""
+    if down.expected or down.node.ends.is_expected(down.process):
+        return None
+    return NodeMissing(
+        f"{down.node.plan.label}: is down since test {test}, {down.how}: the cluster isn't the one that was asked for; "
+        "a restart_mongodb in between_tests starts it again"
+    )
 
 
 def _no_effect(names: Sequence[str]) -> NoEffect:

@@ -29,6 +29,8 @@ def _in_vain(timeline: Path, test: str) -> Iterator[NoEffect]:
     for span in spans(_since_its_begin(timeline, test), "restart_mongodb"):
         if span.end is None:
             yield NoEffect(f"{_asked(span)} was under way when dsi was killed: whether it took effect is not known")
+        elif span.interrupted:
+            yield NoEffect(f"{_asked(span)} was called off, before dsi was killed")
         elif span.error is not None:
             yield NoEffect(f"{_asked(span)} failed, before dsi was killed: {span.error}")
 

@@ -4,10 +4,13 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import structlog
 
+from dsi import config
 from dsi.commands import Context
+from dsi.config import Tree
 from dsi.config.models import Test
 from dsi.errors import NoResults
 from dsi.parsers import Measured, parse_output
@@ -60,6 +63,13 @@ class ResultsOfATest:
         context.timeline.add("results", test=test.id, metrics=len(measured.metrics), passed_over=measured.passed_over)
         if measured.passed_over:
             log.warning("some of the results can't be read", test=test.id, passed_over=measured.passed_over)
+
+
+def perf_files(tree: Tree, reports: Path) -> PerfFiles:
+    """Give the files of what a task measures, in its reports and in the work directory."""
+    storage = config.mongodb_setup(tree, lenient=True).mongod_config_file.get("storage")
+    engine = storage.get("engine") if isinstance(storage, dict) else None
+    return PerfFiles([reports, tree.work_directory], storage_engine=str(engine or "wiredTiger"))
 
 
 async def _measured(context: Context, test: Test, usual: str | None) -> Measured:

@@ -17,8 +17,10 @@ from dsi.inventory import Inventory
 from dsi.report.folder import make_reports
 from dsi.report.output import OutputLog
 from dsi.report.progress import Progress
+from dsi.stages.copies import copy_configuration
 from dsi.stages.dsisocket import forget_opened
 from dsi.stages.load import load
+from dsi.stages.task_results import TaskResults
 from dsi.stages.validate import insist
 from dsi.state import State
 from dsi.systems.mongodb import Deployment, make_secrets
@@ -40,6 +42,7 @@ class Session:
         self.tied = tied
         self.state = State(self.work_directory)
         self.reports: Path | None = None
+        self.results: TaskResults | None = None
         self.timeline = Timeline(None)
         self.timeline.on_event = progress.event
         self._inventory: Inventory | None = None
@@ -91,6 +94,7 @@ class Session:
         """Give the reports folder of this run; the first time it is made, and the timeline goes there from then on."""
         if self.reports is None:
             self.reports = make_reports(self.work_directory)
+            copy_configuration(self.work_directory, self.reports)
             self.timeline.move_to(self.reports / "timeline.jsonl")
         return self.reports
 

@@ -1,14 +1,17 @@
 """What is written of a task's outcome: `test_control.out.yml`, and `reports/junit.xml`."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from dsi.clock import SYSTEM
 from dsi.config import Tree
+from dsi.errors import ReportError
 from dsi.report.folder import keep_text, writing
 from dsi.report.junit import Case, Kind, junit_xml
 from dsi.runner import KILLED, Status, TaskOutcome, TestOutcome
+from dsi.stages.copies import copy_masked
 
 STAGE: Final = "test_control"
 
@@ -29,29 +32,80 @@ _KINDS: Final[dict[Status, Kind]] = {
 
 
 class TaskResults:
-    """Writes them, again and again as the task goes on. `task_name` is the name of the suite in junit.xml."""
+    """Writes them, again and again as the task goes on, from its first stage on.
 
-    def __init__(self, tree: Tree, reports: Path, task_name: str) -> None:
+    `task_name` is the name of the suite in junit.xml, `tests` are the ids of those that are to run. `unwritten`: why
+    what was to be written last could not be; empty: it was. `are_decided`: what came before the tests is over.
+    """
+
+    def __init__(self, tree: Tree, reports: Path, task_name: str, tests: Sequence[str]) -> None:
+        self.unwritten = ""
+        self.are_decided = False
         self._tree = tree
-        self._reports = reports
+        self.reports = reports
         self._task_name = task_name
+        self._tests = tests
+        self._last: TaskOutcome | None = None
         self._begun_s = SYSTEM.wall_s()
 
-    def write(self, outcome: TaskOutcome) -> None:
-        """Write both files anew.
+    def begin_stage(self, stage: str) -> None:
+        """Write what is true if dsi is killed in this stage, before the first test.
 
         Raises:
             ReportError: the disk is full, say.
         """
-        self._tree.write_out(STAGE, {**out_of(outcome), "reports": self._reports.name})
+        self._write(self._none_has_run(f"dsi was killed before, in {stage}", f"{KILLED} in {stage}"))
+
+    def end_before_the_tests(self, error: str, *, interrupted: bool) -> None:
+        """Write that no test has run, since this came before.
+
+        Raises:
+            ReportError
+        """
+        why = "the run was interrupted before" if interrupted else "an error stopped the run before"
+        self.write(self._none_has_run(why, error, interrupted=interrupted))
+
+    def write(self, outcome: TaskOutcome) -> None:
+        """Write what has come of the tests until now.
+
+        Raises:
+            ReportError
+        """
+        self.are_decided = True
+        self._last = outcome
+        self._write(outcome)
+
+    def write_again(self) -> None:
+        """Write what could not be written: a disk that was full may have room again.
+
+        Raises:
+            ReportError
+        """
+        if self.unwritten and self._last is not None:
+            self._write(self._last)
+
+    def _none_has_run(self, why: str, error: str, *, interrupted: bool = False) -> TaskOutcome:
+        tests = [TestOutcome(id=test, status="not run", reason=why) for test in self._tests]
+        return TaskOutcome(tests=tests, error=error, interrupted=interrupted)
+
+    def _write(self, outcome: TaskOutcome) -> None:
+        try:
+            self._write_junit(outcome)
+            # Last, since the timeline tells the same next: a dsi that is killed in between leaves two that differ.
+            self._tree.write_out(STAGE, {**out_of(outcome), "reports": self.reports.name})
+            copy_masked(self._tree.work_directory / f"{STAGE}.out.yml", self.reports)
+        except ReportError as problem:
+            self.unwritten = str(problem)
+            raise
+        self.unwritten = ""
+
+    def _write_junit(self, outcome: TaskOutcome) -> None:
         begun_s = min([test.start_s for test in outcome.tests if test.start_s], default=self._begun_s)
         cases = [self._case(test) for test in outcome.tests]
         if not any(case.kind in ("failure", "error") for case in cases) and outcome.exit_status():
             cases.append(_whole_task(outcome))
-        keep_text(
-            self._reports / "junit.xml",
-            junit_xml(self._task_name, cases, start_s=begun_s, remarks=[outcome.error, *outcome.notes]),
-        )
+        remarks = [text for text in (outcome.error, *outcome.notes) if text]
+        keep_text(self.reports / "junit.xml", junit_xml(self._task_name, cases, start_s=begun_s, remarks=remarks))
 
     def _case(self, test: TestOutcome) -> Case:
         return Case(
@@ -59,9 +113,9 @@ class TaskResults:
             kind=_KINDS[test.status],
             outcome=test.status,
             reason=test.reason,
-            notes=test.notes,
+            notes=[*test.notes, *test.log_lines],
             duration_s=test.duration_s,
-            output=_end_of(self._reports / test.id / "test_output.log"),
+            output=_end_of(self.reports / test.id / "test_output.log"),
         )
 
 
@@ -81,10 +135,16 @@ def out_of(outcome: TaskOutcome) -> dict[str, Any]:
             "message": test.reason or test.status,
             "outcome": test.status,
             **({"notes": list(test.notes)} if test.notes else {}),
+            **({"log_lines": list(test.log_lines)} if test.log_lines else {}),
         }
         for test in outcome.tests
     }
-    return {"exit_codes": tests, "error": outcome.error or None, "exit_status": outcome.exit_status()}
+    return {
+        "exit_codes": tests,
+        "error": outcome.error or None,
+        **({"notes": list(outcome.notes)} if outcome.notes else {}),
+        "exit_status": outcome.exit_status(),
+    }
 
 
 def _whole_task(outcome: TaskOutcome) -> Case:

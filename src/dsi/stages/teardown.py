@@ -14,10 +14,11 @@ from dsi.systems.mongodb import Deployment
 log = structlog.get_logger()
 
 _NODES = "nodes"
+_KEY_FILES = "key_files"
 
 
 async def teardown(session: Session) -> None:
-    """End what dsi started. Hosts that dsi made go with all that is on them; on others nodes end, nothing is deleted.
+    """End what dsi started. Hosts that dsi made go with all that is on them; on others nodes end, and their key goes.
 
     It works also after a crash, and with files that are no longer right: what runs is known from the state alone.
 
@@ -51,14 +52,14 @@ async def end_all(session: Session) -> None:
 
 
 async def _stop_nodes(session: Session) -> None:
-    """Stop the nodes on hosts that dsi didn't make: on the others they end with their host.
+    """Stop the nodes on hosts that dsi didn't make, and remove their key there: on the others they end with their host.
 
     Raises:
         DsiError: a node couldn't be ended, or its host can't be reached; it is still remembered then.
     """
     entries = [entry for entry in provisioning.remembered(session.state) if entry.home is None]
     records = session.state.read(_NODES) or {}
-    if not entries or not records:
+    if not entries or not (records or session.state.read(_KEY_FILES)):
         return
     hosts, failures = await provisioning.connect_to_those_there(entries, session.state)
     inventory = Inventory(hosts, this_machine("localhost", session.work_directory))
@@ -68,6 +69,7 @@ async def _stop_nodes(session: Session) -> None:
         ) as deployment:
             await deployment.attach()
             await deployment.stop()
+            await deployment.remove_keys()
     finally:
         await inventory.close()
     out_of_reach = {entry.public_ip for entry in entries} - {entry.public_ip for entry in hosts}
@@ -75,4 +77,5 @@ async def _stop_nodes(session: Session) -> None:
     if left:
         session.state.write(_NODES, left)
         log.error("these nodes could not be ended; `dsi teardown` tries again", nodes=", ".join(left))
+    if left or session.state.read(_KEY_FILES):
         raise_together(failures)

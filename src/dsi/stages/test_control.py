@@ -1,7 +1,5 @@
 """Stage test_control: the tests of a task."""
 
-from pathlib import Path
-
 import structlog
 
 from dsi import config
@@ -10,8 +8,6 @@ from dsi.commands import Context
 from dsi.config import Tree
 from dsi.config.models import Test, Validated
 from dsi.errors import ReportError, StateError
-from dsi.report.folder import copy_configuration
-from dsi.report.perf import PerfFiles
 from dsi.report.progress import Progress
 from dsi.runner import (
     Check,
@@ -27,16 +23,18 @@ from dsi.runner import (
 from dsi.stages.artifacts import Artifacts
 from dsi.stages.client_files import FOR_CMD, client_files
 from dsi.stages.clock_offsets import note_clock_offsets
+from dsi.stages.copies import copy_configuration
 from dsi.stages.dsisocket import TOKEN, SocketOfATest
 from dsi.stages.hang import Hangs
 from dsi.stages.hooks import hook, timed_hook
 from dsi.stages.node_watch import NodesOfATest
 from dsi.stages.restarts_before import check_of_restarts_before
-from dsi.stages.results import ResultsOfATest
+from dsi.stages.results import ResultsOfATest, perf_files
 from dsi.stages.running_test import RunningTestKept, insist_on_none, what_to_take_over
 from dsi.stages.scope import scope_of
 from dsi.stages.session import Session
-from dsi.stages.task_results import STAGE, TaskResults, killed_before
+from dsi.stages.task_begin import begin_task, told_if_it_breaks
+from dsi.stages.task_results import STAGE, TaskResults
 from dsi.systems.mongodb import Deployment
 
 log = structlog.get_logger()
@@ -50,11 +48,10 @@ async def test_control(session: Session) -> TaskOutcome:
     """
     tree = session.begin(STAGE)
     await insist_on_none(session.state)
-    if killed := killed_before(tree):
-        log.warning(killed)
-    reports = session.start_reports()
-    await _insist_on_nodes(await session.deployment(tree))
-    return await _run_task(session, tree, reports)
+    results = begin_task(session, tree, STAGE)
+    with told_if_it_breaks(session, STAGE):
+        await _insist_on_nodes(await session.deployment(tree))
+        return await _run_task(session, tree, results)
 
 
 async def attach(session: Session) -> TaskOutcome:
@@ -67,17 +64,22 @@ async def attach(session: Session) -> TaskOutcome:
     running, reports = await what_to_take_over(session.state, plan_of(tree))
     session.resume_reports(reports)
     log.info(f"going on with test {running.test}, begun {isoformat(running.start_s)}")
+    results = TaskResults(tree, reports, config.test_control(tree).task_name, ())
     # A node that is down is no reason to leave the test alone: it will be failed for that.
-    return await _run_task(session, tree, reports, running)
+    return await _run_task(session, tree, results, running)
 
 
-async def _run_task(session: Session, tree: Tree, reports: Path, taken_over: RunningTest | None = None) -> TaskOutcome:
-    settings = config.test_control(tree)
+async def _run_task(
+    session: Session, tree: Tree, task_results: TaskResults, taken_over: RunningTest | None = None
+) -> TaskOutcome:
+    settings, reports = config.test_control(tree), task_results.reports
     context = await session.context(tree)
     deployment = await session.deployment(tree)
-    nodes = NodesOfATest(deployment, session.timeline)
-    perf_files = _perf_files(session, tree, reports, resumed=taken_over is not None)
-    results = ResultsOfATest(perf_files, settings.output_file, taken_over)
+    nodes = NodesOfATest(deployment, session.timeline, taken_over.test if taken_over else None)
+    measured = perf_files(tree, reports)
+    if taken_over is not None:
+        measured.resume()
+    results = ResultsOfATest(measured, settings.output_file, taken_over)
     companions: list[Companion] = [results.companion, nodes.companion]
     checks: list[Check] = [nodes.check]
     preparations: list[Preparation] = []
@@ -95,7 +97,6 @@ async def _run_task(session: Session, tree: Tree, reports: Path, taken_over: Run
     if taken_over is not None:
         checks.append(check_of_restarts_before(reports / "timeline.jsonl", taken_over.test))
     checks.append(_validate(deployment, config.validated(tree), session.progress))
-    task_results = TaskResults(tree, reports, settings.task_name)
     artifacts = Artifacts(deployment, settings, session.progress)
     if taken_over is None:  # else all that lies there may be of the running test
         await artifacts.begin(context)
@@ -107,6 +108,7 @@ async def _run_task(session: Session, tree: Tree, reports: Path, taken_over: Run
             preparations=preparations,
             companions=companions,
             checks=checks,
+            last_checks=[nodes.last_check],
             # The artifacts last: what came of the test is known then.
             afterwards=[results.read, artifacts.fetch],
             diagnose=Hangs(deployment).diagnose,
@@ -154,17 +156,6 @@ def plan_of(tree: Tree) -> TaskPlan:
         delay_s=settings.test_delay_seconds,
         max_log_bytes=settings.max_log_bytes,
     )
-
-
-def _perf_files(session: Session, tree: Tree, reports: Path, *, resumed: bool) -> PerfFiles:
-    storage = config.mongodb_setup(tree).mongod_config_file.get("storage")
-    engine = storage.get("engine") if isinstance(storage, dict) else None
-    files = PerfFiles([reports, session.work_directory], storage_engine=str(engine or "wiredTiger"))
-    if resumed:
-        files.resume()
-    else:
-        files.begin()
-    return files
 
 
 def _validate(deployment: Deployment, wanted: Validated, progress: Progress) -> Check:

@@ -1,17 +1,26 @@
 """`dsi validate`: everything that can be checked without touching a host."""
 
-from collections.abc import Iterable
-from typing import Any
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, cast
 
 from dsi import config
 from dsi.commands import Command, Scope, check_words, parse
 from dsi.config import Tree
 from dsi.errors import ConfigError, InvalidCommand
-from dsi.model import Position, Problem
-from dsi.provisioning import PROVISIONERS
+from dsi.model import ROLES, Position, Problem, Role
+from dsi.provisioning import PROVISIONERS, counts
 from dsi.schedule import split_at
 from dsi.stages.scope import at, scope_of
 from dsi.systems import mongodb
+
+_COUNTED: Final = {
+    "local": "infrastructure_provisioning.tfvars.*_instance_count",
+    "static": "infrastructure_provisioning.hosts",
+}
+"""The providers of which it is known beforehand how many hosts there will be, and by what."""
+
+_OUT: Final = re.compile(rf"\$\{{infrastructure_provisioning\.out\.(?P<role>{'|'.join(ROLES)})\.(?P<index>\d+)\b")
 
 
 def check(tree: Tree) -> list[Problem]:
@@ -30,7 +39,24 @@ def check(tree: Tree) -> list[Problem]:
     problems += in_the_files(
         tree, [*topology.problems, *mongodb.validated_problems(config.validated(tree, lenient=True), topology.nodes)]
     )
+    problems += _missing_hosts(tree)
     return sorted([*problems, *_of_the_dsisocket(tree, scope), *_not_yet(tree)], key=_place)
+
+
+def _missing_hosts(tree: Tree) -> Iterator[Problem]:
+    """Yield references to hosts that provisioning will not give. Once there is an `out`, they stand for nothing."""
+    settings = config.provisioning(tree, lenient=True)
+    if settings.out is not None or settings.provider not in _COUNTED:
+        return
+    there = counts(settings)
+    for path, text in tree.texts():
+        for found in _OUT.finditer(text):
+            role, index = cast("Role", found["role"]), int(found["index"])
+            if index >= there[role]:
+                message = (
+                    f"there is no host {role}.{index}: {_COUNTED[settings.provider]} gives {there[role]} of {role}"
+                )
+                yield tree.problem(path, message)
 
 
 def _of_the_dsisocket(tree: Tree, scope: Scope) -> list[Problem]:

@@ -13,7 +13,7 @@ class EventKind:
     """An event: what it tells, and its fields beside `time`, `monotonic_s` and `event`.
 
     `ends_with`: it takes time, and is a pair of lines, `NAME_begin` and `NAME_end`; these fields are those of the
-    second alone, beside `duration_s` and `error`.
+    second alone, beside `duration_s`, `error` and `interrupted`.
     """
 
     meaning: str
@@ -48,7 +48,10 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     "cmd_taken_over": EventKind(
         "`dsi test-control --attach` goes on with a `cmd`, behind so many bytes", ["test", "output_bytes"]
     ),
-    "cmd_end": EventKind("`cmd` has ended", ["test", "exit_status"]),
+    "cmd_end": EventKind(
+        "`cmd` has ended; `how`: `exited`, `hung`, `interrupted`, `lost` (its host, say); `exit_status`: if known",
+        ["test", "exit_status", "how"],
+    ),
     "during_test_command": EventKind(
         "a command of `during_test`, which was due `at_s` after `cmd` began and came `late_s` later",
         ["path", "command", "at_s", "late_s"],
@@ -92,12 +95,14 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     ),
     "warning": EventKind("something to know that fails nothing", ["test", "host", "node", "message"]),
     "interrupted": EventKind("somebody pressed Ctrl-C, or sent SIGTERM or SIGHUP"),
-    "task_end": EventKind("the task is over", ["error", "interrupted", "notes"]),
+    "task_end": EventKind(
+        "the task is over, or something has kept it from its tests", ["error", "interrupted", "notes"]
+    ),
 }
 """Every event by name."""
 
 _OF_A_SPAN: Final = ("span",)
-_OF_AN_END: Final = ("duration_s", "error")
+_OF_AN_END: Final = ("duration_s", "error", "interrupted")
 
 
 def names_of(event: str) -> Sequence[str]:

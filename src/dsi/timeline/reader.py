@@ -38,6 +38,11 @@ class Span:
         """What it failed with."""
         return None if self.end is None else self.end.fields.get("error")
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was called off before its end; it has no `error` then."""
+        return self.end is not None and self.end.fields.get("interrupted") is True
+
 
 def read(path: Path) -> Iterator[Event]:
     """Give the events of a timeline file in the order in which they were written.

@@ -1,5 +1,6 @@
 """Writing what happens into `reports/timeline.jsonl`, one JSON object a line."""
 
+import asyncio
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -60,7 +61,8 @@ class Timeline:
     def span(self, event: str, **fields: Any) -> Iterator[dict[str, Any]]:
         """Write `EVENT_begin` now, and `EVENT_end` with `duration_s` and `error` (None: none) when the block ends.
 
-        What the block puts into the mapping it gets is written with the end. Both have the same `span`, a number.
+        What the block puts into the mapping it gets is written with the end. Both have the same `span`, a number. A
+        block that is called off (by Ctrl-C, say) has not failed: its end has `interrupted`, and no other has.
         """
         self._spans += 1
         fields = {**fields, "span": self._spans}
@@ -70,6 +72,9 @@ class Timeline:
         error: str | None = None
         try:
             yield more
+        except asyncio.CancelledError:
+            more["interrupted"] = True
+            raise
         except BaseException as problem:
             error = str(problem) or type(problem).__name__
             raise

@@ -40,12 +40,13 @@ class Decoder:
     A command ends at the closing brace that makes the bytes since the last command one valid JSON object, or else at
     the newline, or at the end of the input. A newline always ends a line, also within a string; blank ones are nothing.
 
-    Memory is bounded by `max_line_bytes`, and time is linear: a JSON text that is an object ends where its braces first
-    balance, so each line is parsed there, once, and (if that was no object) once more at its newline.
+    Memory is bounded by `max_line_bytes` (which may be raised between two messages), and time is linear: a JSON text
+    that is an object ends where its braces first balance, so each line is parsed there, once, and (if that was no
+    object) once more at its newline.
     """
 
     def __init__(self, max_line_bytes: int = MAX_LINE_BYTES) -> None:
-        self._max_line_bytes = max_line_bytes
+        self.max_line_bytes = max_line_bytes
         self._skipping = False
         self._begin()
 
@@ -72,7 +73,7 @@ class Decoder:
     def _take(self, data: bytes, start: int, stop: int) -> Iterator[Message]:
         """Add data[start:stop], which has no newline, to the line; give each object that ends in it."""
         while start < stop and not self._skipping:
-            limit = min(stop, start + self._max_line_bytes - len(self._line))
+            limit = min(stop, start + self.max_line_bytes - len(self._line))
             end = self._find_end(data, start, limit)
             self._line += data[start : end or limit]
             if end is not None:
@@ -82,7 +83,7 @@ class Decoder:
                 self._begin()
                 self._skipping = True
                 yield Malformed(
-                    f"Line longer than {self._max_line_bytes} bytes (max_line_bytes), skipped to its newline"
+                    f"Line longer than {self.max_line_bytes} bytes (max_line_bytes), skipped to its newline"
                 )
             else:
                 return

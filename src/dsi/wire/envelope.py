@@ -32,7 +32,8 @@ CONTROLS: Final[Mapping[str, str]] = {
     "cancel": "Ends the command with this id that runs or waits: this connection's first, else the only one elsewhere.",
     "mark": "Writes a named instant into `reports/timeline.jsonl`.",
     "describe": "Gives a `description`: protocol level, test, hosts, nodes with their present roles, commands allowed.",
-    "auth": "Shows the token. Where none is configured this is `OK`, too.",
+    "auth": "Shows the token. Where none is configured this is `OK`, too. With an `id`, `description.journal` names "
+    "this test's [retry_ids](#never-twice-retry_id).",
 }
 """Commands that dsi itself answers, at once."""
 

@@ -25,7 +25,7 @@ class Outcome:
     """What came of a command.
 
     `results` has one mapping per host (host, exit_code, stdout, stderr, duration_s); `detail` is what an error has
-    more to say than fits its message; `description` is the answer to `describe`.
+    more to say than fits its message; `description` is the answer to `describe`, and to `auth`.
     """
 
     code: Code

@@ -89,6 +89,7 @@ def test_an_unknown_verb_answers_exactly_what_level_1_fixes_and_the_log_gets_mor
         ({"on_mongod": "a", "expect_down": "primary"}, "expect_down is a list of ids"),
         ({"on_mongod": "a", "on_wc": "b", "expect_down": ["primary"]}, "this has 2: on_mongod, on_wc"),
         ({"expect_down": ["primary"]}, "this has 0"),
+        ({"on_mongod": {"exec": "a", "expect_down": ["primary"]}}, "beside the target, not under it: {on_mongod: …,"),
         ({"network_delays": {"delay_ms": 5}}, "not supported yet"),
         ({"on_mongod": {"network_delays": {}}}, "not supported yet"),
     ],

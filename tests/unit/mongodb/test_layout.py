@@ -16,11 +16,12 @@ def laid_out(role: Role = "mongod", journal_dir: str | None = None, **config: An
     return Layout.of(plan, prefix=["numactl", "-i", "all"], local_address=None, has_key=True)
 
 
-def test_a_mongod_has_its_files_beside_its_log_and_its_lock_in_its_data() -> None:
+def test_a_mongod_has_its_traces_beside_its_log_its_lock_in_its_data_and_what_is_secret_in_neither() -> None:
     layout = laid_out(systemLog={"destination": "file", "path": "logs/m.log"}, storage={"dbPath": "d"})
 
-    assert layout.config_path == "logs/mongod.27018.conf"
-    assert layout.command == ["numactl", "-i", "all", "mongodb/bin/mongod", "--config", "logs/mongod.27018.conf"]
+    assert layout.config_path == ".dsi/mongod.27018.conf"
+    assert layout.command == ["numactl", "-i", "all", "mongodb/bin/mongod", "--config", ".dsi/mongod.27018.conf"]
+    assert layout.files.pid == "logs/mongod.27018.pid"
     assert layout.files.lock == "d/mongod.lock"
     assert layout.config["security"]["keyFile"] == layout.key_path == ".dsi/mongod.27018.key"
 

@@ -44,7 +44,7 @@ def _run_unfinished(history: History, _folder: Folder) -> Iterator[Finding]:
 def _stage_failed(history: History, _folder: Folder) -> Iterator[Finding]:
     for name in STAGE_ENDS:
         for event in history.noted.get(name, ()):
-            if error := event.error:
+            if (error := event.error) and not _is_told(history, error):
                 yield Finding(
                     rule="stage_failed",
                     severity="error",
@@ -53,6 +53,11 @@ def _stage_failed(history: History, _folder: Folder) -> Iterator[Finding]:
                     line=event.line,
                     time_s=event.time_s,
                 )
+
+
+def _is_told(history: History, error: str) -> bool:
+    """Tell whether the task's end says it too, which is a finding of its own."""
+    return any(error in str(end.fields.get("error")) for end in history.noted.get("task_end", ()))
 
 
 def _task_error(history: History, _folder: Folder) -> Iterator[Finding]:
@@ -91,7 +96,7 @@ def _node_down(history: History, _folder: Folder) -> Iterator[Finding]:
             yield Finding(
                 rule="node_down",
                 severity="error",
-                message=f"the node went down in mid-test ({fields.get('how')}), and nobody had asked for it: "
+                message=f"the node went down ({fields.get('how')}), and nobody had asked for it: "
                 "look at its last log lines and for a core file; if it was meant to, write expect_down beside "
                 "the command",
                 test=fields.get("test"),

@@ -29,6 +29,7 @@ from dsi.systems.mongodb.install import embedded_mongod
 from dsi.systems.mongodb.meta import login, meta
 from dsi.systems.mongodb.node import Node
 from dsi.systems.mongodb.present import current_operations, last_of_log
+from dsi.systems.mongodb.process import Process
 from dsi.systems.mongodb.roles import present_roles
 from dsi.systems.mongodb.selection import parse_selectors
 from dsi.systems.mongodb.tls_material import make as make_tls_material
@@ -44,6 +45,7 @@ __all__ = [
     "Node",
     "NodeDown",
     "NodeWatch",
+    "Process",
     "RestartReport",
     "Secrets",
     "Topology",

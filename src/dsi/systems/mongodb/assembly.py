@@ -30,7 +30,7 @@ class Assembly:
 
     def __init__(self, setup: models.MongodbSetup, host_of: HostOf, state: State, prefix: Sequence[str]) -> None:
         self._setup = setup
-        self._host_of = host_of
+        self.host_of = host_of
         self._folder = state.work_directory
         self._limits = Limits(setup.timeouts, setup.shutdown_options)
         self._prefix = tuple(prefix)
@@ -43,7 +43,7 @@ class Assembly:
         Raises:
             Preflight: it has no host.
         """
-        host = self._host_of(plan.model)
+        host = self.host_of(plan.model)
         shares_machine = host.is_local and plan.address.startswith("127.") and plan.address != "127.0.0.1"
         access = self._access(plan.model.config_file)
         layout = Layout.of(

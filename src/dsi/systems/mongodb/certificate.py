@@ -25,7 +25,7 @@ async def fault(here: tuple[str, int], address: str, tls: ClientTls) -> str | No
         async with asyncio.timeout(_LIMIT_S):
             _, writer = await asyncio.open_connection(*here, ssl=context, server_hostname=address)
     except ssl.SSLCertVerificationError as problem:
-        return f"{problem.verify_message}{_remedy(problem, address)}"
+        return f"{problem.verify_message.rstrip('.')}{_remedy(problem, address)}"
     except (ssl.SSLError, OSError) as problem:
         return f"no TLS connection: {problem}"
     writer.close()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pymongo
 from pymongo import AsyncMongoClient
-from pymongo.errors import ConfigurationError
+from pymongo.errors import ConfigurationError, PyMongoError
 
 from dsi.errors import Preflight
 from dsi.hosts.base import Host
@@ -21,6 +21,12 @@ _LONG_LIMIT_S = 24 * 3600
 
 _GOODBYE_S = 0.05
 """The driver says goodbye to a server (endSessions), and would look 30 s for one that is gone."""
+
+
+def said(problem: PyMongoError) -> str:
+    """Give what a driver's error says, without the driver's own settings and state, which it appends."""
+    message = str(problem).partition(", Timeout: ")[0].partition(", Topology Description: ")[0]
+    return message.partition(" (configured timeouts: ")[0]
 
 
 class Client:

@@ -59,7 +59,7 @@ class Deployment:
 
     Raises:
         ConfigError: nodes that can't be together, or what this version doesn't bring up.
-        Preflight: two hosts on this machine would share a data folder.
+        Preflight: hosts on this machine would share a data folder, say.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class Deployment:
         self._installer = Installer(state, embedded)
         assembly = Assembly(setup, host_of, state, prefix)
         self._user = assembly.user
+        self._work_directory = state.work_directory
         self.nodes = tuple(assembly.node(plan) for plan in self.topology.nodes)
         self.clusters = tuple(assembly.clusters(self.topology.clusters, self.nodes))
         self._records = Records(state, assembly, self.nodes)
@@ -161,7 +162,7 @@ class Deployment:
                 a local host can't have an absolute folder; `prefix` doesn't run on a host.
             HostError, CommandFailed: a host has no room, say.
         """
-        await preflight.insist_on_folders(self.nodes)
+        await preflight.insist_on_folders(self.nodes, self._work_directory)
         await preflight.insist_on_prefix(self.nodes)
         nodes = [
             Destination(node.host, node.plan.mongo_dir, node.plan.archive, (node.plan.program,)) for node in self.nodes
@@ -177,9 +178,11 @@ class Deployment:
         `clean_logs` and `clean_db_dir` of `mongodb_setup` say what is deleted before.
 
         Raises:
-            ClusterError, CommandFailed, HostError: the nodes that did start go on, and are remembered.
+            ClusterError, CommandFailed, HostError: the nodes that did start go on, and are remembered. Where a server
+                that isn't dsi's has a node's port or data, nothing was started, and nothing deleted.
         """
         await self.stop()
+        await side_by_side(node.insist_on_room() for node in self.nodes)
         await side_by_side(
             self._start(cluster, cluster.nodes, Beginning.first(self._setup)) for cluster in self.clusters
         )
@@ -242,6 +245,14 @@ class Deployment:
         raise_together(failed)
         await self._records.dismiss_strays()
 
+    async def remove_keys(self) -> None:
+        """Remove the key files that dsi has put on hosts which it didn't make. The nodes must not run.
+
+        Raises:
+            HostError, CommandFailed: a host refused it.
+        """
+        await self._records.remove_keys()
+
     async def attach(self) -> list[str]:
         """Find the nodes that an earlier dsi has started; give the names of those that no longer run (logged too).
 
@@ -276,6 +287,7 @@ class Deployment:
         else:
             await cluster.before_stop(nodes)
             raise_together(await _stop(nodes))
+        await side_by_side(node.insist_on_room() for node in nodes)
         return await self._start(cluster, nodes, beginning)
 
     async def _start(self, cluster: Cluster, nodes: Sequence[Node], beginning: Beginning) -> float:

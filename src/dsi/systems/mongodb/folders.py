@@ -1,9 +1,12 @@
 """A node's folders on its host: making them, and deleting in them what is meant to be deleted, and nothing else."""
 
+import posixpath
 import shlex
 from collections.abc import Sequence
 
 from dsi.hosts.base import Host
+from dsi.systems.mongodb.layout import JOURNAL_OF
+from dsi.systems.mongodb.room import SEIZE
 
 _CLEAN_DATA = r"""
 folder=$(realpath -m -- "$1")
@@ -19,7 +22,14 @@ if [ -n "$(ls -A "$folder" 2>/dev/null)" ]; then
         echo "storage.dbPath $1 ($folder) holds no server's files: nothing was deleted; empty it, or name another" >&2
         exit 1
     fi
-    find "$folder/" -mindepth 1 -maxdepth 1 ! -name diagnostic.data -exec rm -rf -- {} +
+    seize "$folder/mongod.lock"
+    if [ -n "$holder" ]; then
+        echo "storage.dbPath $1 ($folder) is in use by $holder: nothing was deleted" >&2
+        exit 1
+    fi
+    # The file of the lock stays: a server that begins now would make itself another one, and be deleted with the rest.
+    find "$folder/" -mindepth 1 -maxdepth 1 ! -name diagnostic.data ! -name mongod.lock -exec rm -rf -- {} +
+    [ ! -e "$folder/mongod.lock" ] || : > "$folder/mongod.lock" # with a pid in it, it speaks of a crash
 fi
 """
 
@@ -50,7 +60,8 @@ if [ "$(realpath -m -- "$link")" != "$journal" ]; then
     fi
     ln -s -- "$journal" "$link"
 fi
-"""
+ln -sfn -- "$(realpath -- "$1")" "$journal/@DATA@" # whose it is
+""".replace("@DATA@", JOURNAL_OF)
 
 _TAIL = r"""
 file=$1 lines=$2 since=$3
@@ -71,9 +82,10 @@ async def clean_data(host: Host, db_path: str) -> None:
     """Empty a data folder, but for its diagnostic data.
 
     Raises:
-        CommandFailed: the folder holds the home folder, or is no server's data folder; nothing is deleted then.
+        CommandFailed: the folder holds the home folder, or is no server's data folder, or a server lives in it; nothing
+            is deleted then.
     """
-    await host.run(f"set -- {shlex.quote(db_path)}\n{_CLEAN_DATA}")
+    await host.run(f"set -- {shlex.quote(db_path)}\n{SEIZE}{_CLEAN_DATA}")
 
 
 async def clean_journal(host: Host, journal: str) -> None:
@@ -101,6 +113,15 @@ async def clean_logs(host: Host, log_path: str, db_path: str) -> None:
         CommandFailed
     """
     await host.run(f"set -- {shlex.join([log_path, db_path])}\n{_CLEAN_LOGS}")
+
+
+async def remove_file(host: Host, path: str) -> None:
+    """Remove a file that dsi has put there, and its folder, if that is empty then. One that is gone is no error.
+
+    Raises:
+        CommandFailed
+    """
+    await host.run(f"rm -f -- {shlex.quote(path)}; rmdir -- {shlex.quote(posixpath.dirname(path))} 2>/dev/null || :")
 
 
 async def tail(host: Host, file: str, *, lines: int, written_since: str = "") -> list[str]:

@@ -188,11 +188,20 @@ async def _insist_that_it_runs(place: Destination, found: _Found, program: str) 
         await place.host.run(f"{shlex.quote(binary)} --version", timeout_s=_VERSION_LIMIT_S)
     except CommandFailed as problem:
         source = f" (from {place.archive})" if place.archive else ""
+        if place.archive and not await _is_there(place, binary):
+            raise Preflight(
+                f"{place.host.name}: mongodb_setup.mongodb_binary_archive: {place.archive} has no bin/{program} in it: "
+                "name one that has"
+            ) from problem
         raise Preflight(
             f"{place.host.name}: {binary}{source} does not run on this host ({found.platform}): {problem}; "
             "provide one for this platform by mongodb_setup.mongodb_binary_archive, "
             "or install the libraries that it names"
         ) from problem
+
+
+async def _is_there(place: Destination, path: str) -> bool:
+    return (await place.host.run(f"test -e {shlex.quote(path)}", check=False)).exit_status == 0
 
 
 def _our_platform() -> str:

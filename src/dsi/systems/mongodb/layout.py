@@ -3,11 +3,18 @@
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from dsi.systems.mongodb import mongod_config
 from dsi.systems.mongodb.plan import NodePlan
 from dsi.systems.mongodb.process import Files
+
+_OWN_FOLDER: Final = ".dsi"
+"""Where files lie that have secrets in them: not among the logs and data, which are fetched."""
+
+
+JOURNAL_OF = "dbPath"
+"""A link beside a journal to the data folder that it belongs to: the lock there tells whether its server lives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +22,8 @@ class Layout:
     """How a node lies on its host. Relative paths begin in the home folder of the host's user.
 
     `address` is where its own host reaches it. `prefix` is put before the program. `db_path` is None for a mongos;
-    `journal` is where the journal lies if not in there.
+    `journal` is where the journal lies if not in there. `is_in_work_directory`: dsi has made the host, in its work
+    directory, and the host goes with all that is in there.
     """
 
     config: Mapping[str, Any]
@@ -27,6 +35,7 @@ class Layout:
     journal: str | None
     key_path: str
     files: Files
+    is_in_work_directory: bool
 
     @classmethod
     def of(cls, plan: NodePlan, *, prefix: Sequence[str], local_address: str | None, has_key: bool) -> Self:
@@ -35,8 +44,7 @@ class Layout:
         `local_address`: the host's own address where it shares this machine with others, else None. `has_key`: whether
         the node gets a key file.
         """
-        # Not among the logs and data, which are fetched.
-        key_path = f".dsi/mongod.{plan.port}.key"
+        key_path = f"{_OWN_FOLDER}/mongod.{plan.port}.key"
         config = mongod_config.whole(
             plan.model.config_file,
             role=plan.role,
@@ -62,12 +70,13 @@ class Layout:
                 name=f"{plan.program}.{plan.port}",
                 lock=f"{plan.db_path}/mongod.lock" if plan.db_path else None,
             ),
+            is_in_work_directory=local_address is not None,
         )
 
     @property
     def config_path(self) -> str:
-        """Where the configuration file lies."""
-        return f"{self.files.folder}/{self.files.name}.conf"
+        """Where the configuration file lies; the password of a TLS key may be in it."""
+        return f"{_OWN_FOLDER}/{self.files.name}.conf"
 
     @property
     def command(self) -> list[str]:

@@ -1,6 +1,7 @@
 """The life of one node: its files are written, its process started, asked, stopped, and found again."""
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,9 @@ from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError, Server
 from dsi.config.models import SetupTimeouts, ShutdownOptions
 from dsi.errors import ClusterError, DsiError, Preflight
 from dsi.hosts.base import Host
-from dsi.systems.mongodb import certificate, failed_start, folders, mongod_config, process
+from dsi.systems.mongodb import certificate, failed_start, folders, mongod_config, process, room
 from dsi.systems.mongodb.access import Access
-from dsi.systems.mongodb.client import Client, Document
+from dsi.systems.mongodb.client import Client, Document, said
 from dsi.systems.mongodb.ends import Ends
 from dsi.systems.mongodb.layout import Layout
 from dsi.systems.mongodb.log import tail
@@ -23,6 +24,9 @@ from dsi.systems.mongodb.program import Program
 log = structlog.get_logger()
 
 HELLO_LIMIT_S = 2.0
+_LOOK_AGAIN_S = 1.0
+"""How often a node that was started, and doesn't answer yet, is looked at: most answer within milliseconds."""
+
 _AFTER_SIGKILL_MS = 10_000
 """The kernel ends a process at once; giving back the memory of a big one takes seconds."""
 
@@ -54,11 +58,19 @@ class Node:
 
     # --- starting -------------------------------------------------------------------------------------------
 
+    async def insist_on_room(self) -> None:
+        """See that nobody else has its port or its data folder. It must not run.
+
+        Raises:
+            ClusterError: somebody has; it says who, where that can be seen.
+        """
+        await room.insist(self.plan, self.host, self.layout)
+
     async def prepare(self, *, clean_logs: bool, clean_db_dir: bool) -> None:
         """Make the folders that the server needs, and delete what is to be deleted. The node must not run.
 
         Raises:
-            CommandFailed: the host's shell says why; also where the data folder isn't one.
+            CommandFailed: the host's shell says why; also where the data folder isn't one, or a server lives in it.
         """
         db_path = self.layout.db_path
         await folders.make(self.host, self.layout.folders)
@@ -88,8 +100,8 @@ class Node:
         await self._write_files()
         await self._ask_with(self._access)  # an earlier dsi's server may have had no key
         await self._launch()
-        await self._insist_on_its_certificate()
-        await self._insist_on_an_answer()
+        await self._while_it_runs(self._insist_on_its_certificate())
+        await self._while_it_runs(self._insist_on_an_answer())
 
     async def _write_files(self) -> None:
         """Write its configuration, and the key file that this names."""
@@ -114,6 +126,31 @@ class Node:
             raise await failed_start.explained(launched, self.plan, self.host, self.layout, limit_ms=limit_ms)
         self.process = launched
 
+    async def _while_it_runs(self, asking: Coroutine[Any, Any, None]) -> None:
+        """Ask the process that was just launched; where it has ended meanwhile, say that, and not that nobody answers.
+
+        Raises:
+            ClusterError
+        """
+        task = asyncio.create_task(asking)
+        try:
+            while not (await asyncio.wait({task}, timeout=_LOOK_AGAIN_S))[0]:
+                await self._insist_that_it_runs()
+            if isinstance(task.exception(), ClusterError):
+                await self._insist_that_it_runs()
+            task.result()
+        finally:
+            await _call_off(task)
+
+    async def _insist_that_it_runs(self) -> None:
+        if self.process is None:
+            return
+        died = await process.death(self.host, self.layout.files, self.process)
+        if died:
+            await self._forget_process()
+            limit_ms = self._limits.timeouts.start_ms
+            raise await failed_start.explained(died, self.plan, self.host, self.layout, limit_ms=limit_ms)
+
     async def _insist_on_its_certificate(self) -> None:
         if self._access.tls is None:
             return
@@ -130,7 +167,7 @@ class Node:
         except PyMongoError as problem:
             raise ClusterError(
                 self.plan.label,
-                f"listens on {self.host.name}, but does not answer a ping: {problem}",
+                f"listens on {self.host.name}, but does not answer a ping: {said(problem)}",
                 await self.log_tail(),
             ) from problem
 
@@ -161,6 +198,11 @@ class Node:
                 return await self._client.ask("hello")
         except (PyMongoError, TimeoutError):
             return None
+
+    @property
+    def has_key_file(self) -> bool:
+        """Whether a key file is put on its host when it starts."""
+        return self._access.key is not None and (self.process is not None or self.starting)
 
     async def log_tail(self) -> list[str]:
         """Give the lines that tell most of the server's log; ten at most."""
@@ -226,7 +268,7 @@ class Node:
         try:
             await self._client.ask("shutdown", **self._limits.shutdown_options.model_dump())
         except (OperationFailure, ServerSelectionTimeoutError) as refusal:
-            log.debug("the shutdown command was refused; the node gets SIGTERM", node=self.name, reason=str(refusal))
+            log.debug("the shutdown command was refused; the node gets SIGTERM", node=self.name, reason=said(refusal))
             if isinstance(refusal, OperationFailure):  # else there is no talking to it
                 await self._shorten_the_wait()
             await process.signal(self.host, running, "TERM")
@@ -234,7 +276,9 @@ class Node:
             log.warning("dsi can't ask the node to shut down; it gets SIGTERM", node=self.name, reason=str(lacking))
             await process.signal(self.host, running, "TERM")
         except AutoReconnect as ended:
-            log.debug("the server closed the connection, as it does when it shuts down", node=self.name, how=str(ended))
+            log.debug(
+                "the server closed the connection, as it does when it shuts down", node=self.name, how=said(ended)
+            )
 
     async def _shorten_the_wait(self) -> None:
         """Have SIGTERM wait as long for other members as the shutdown command would; a server's own default is 15 s."""
@@ -242,7 +286,7 @@ class Node:
         try:
             await self._client.ask("setParameter", 1, shutdownTimeoutMillisForSignaledShutdown=wait_ms)
         except PyMongoError as refusal:  # an old server doesn't know it, a hung one doesn't answer
-            log.debug("SIGTERM will wait as the server likes", node=self.name, reason=str(refusal))
+            log.debug("SIGTERM will wait as the server likes", node=self.name, reason=said(refusal))
 
     async def _end_by_force(self, running: Process) -> None:
         log.warning("the node does not stop; it gets a signal", node=self.name, signal="SIGTERM")

@@ -3,11 +3,16 @@
 import posixpath
 import shlex
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import structlog
 
 from dsi.errors import CommandFailed, ConfigError, Preflight
 from dsi.systems.mongodb import mongod_config
 from dsi.systems.mongodb.node import Node
 from dsi.systems.mongodb.waiting import side_by_side
+
+log = structlog.get_logger()
 
 _FOLDERS = frozenset({"storage.dbPath", "journal_dir"})
 """What else has a path of its own (a log, say) is a file."""
@@ -35,16 +40,18 @@ def refuse_shared_paths(nodes: Sequence[Node]) -> None:
                 )
 
 
-async def insist_on_folders(nodes: Sequence[Node]) -> None:
+async def insist_on_folders(nodes: Sequence[Node], work_directory: Path) -> None:
     """Make the absolute folders of local hosts, which were meant for machines of another kind.
+
+    What lies outside of the work directory, and so stays there, is warned of.
 
     Raises:
         Preflight: this machine can't have one; with the override to write.
     """
-    await side_by_side(_insist_on_folders(node) for node in nodes)
+    await side_by_side(_insist_on_folders(node, work_directory) for node in nodes)
 
 
-async def _insist_on_folders(node: Node) -> None:
+async def _insist_on_folders(node: Node, work_directory: Path) -> None:
     for option, path, remedy in _absolute_paths(node):
         try:
             folder = path if option in _FOLDERS else posixpath.dirname(path)
@@ -53,6 +60,11 @@ async def _insist_on_folders(node: Node) -> None:
             raise Preflight(
                 f"{node.plan.label}: this machine can't have {option} {path}: {problem}; {remedy}"
             ) from problem
+        if node.layout.is_in_work_directory and not Path(posixpath.normpath(path)).is_relative_to(work_directory):
+            log.warning(
+                f"{option} {path} is outside of the work directory: dsi teardown leaves what is there; {remedy}",
+                node=node.name,
+            )
 
 
 def _absolute_paths(node: Node) -> Iterator[tuple[str, str, str]]:

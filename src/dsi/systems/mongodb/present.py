@@ -5,6 +5,7 @@ from pymongo.errors import PyMongoError
 
 from dsi.errors import ClusterError
 from dsi.systems.mongodb import folders
+from dsi.systems.mongodb.client import said
 from dsi.systems.mongodb.node import Node
 
 _OPERATIONS = 10_000
@@ -22,7 +23,7 @@ async def current_operations(node: Node) -> str:
             "aggregate", pipeline=[{"$currentOp": {"allUsers": True}}], cursor={"batchSize": _OPERATIONS}
         )
     except PyMongoError as problem:
-        raise ClusterError(node.plan.label, f"does not say what it does: {problem}") from problem
+        raise ClusterError(node.plan.label, f"does not say what it does: {said(problem)}") from problem
     return "".join(json_util.dumps(operation) + "\n" for operation in answer["cursor"]["firstBatch"])
 
 

@@ -82,6 +82,12 @@ done
 echo "up $pid $start"
 """
 
+_END = r"""
+if runs "$2" "$3"; then exit; fi
+for _ in {1..50}; do [ -e "$1" ] && break; pause 0.01; done
+echo "ended $(cat "$1" 2>/dev/null)"
+"""
+
 _WAIT = r"""
 pid=$1 start=$2
 limit "$3"
@@ -116,10 +122,11 @@ class Process:
 @dataclass(frozen=True, slots=True)
 class NotStarted:
     """Why a launched program doesn't listen. `reason`: `taken`: somebody else does;
-    `ended`: it ended (`exit_status`; None: not known); `slow`: it runs (`process`), but took too long.
+    `ended`: it ended (`exit_status`; None: not known); `slow`: it runs (`process`), but took too long; `died`: as
+    `ended`, but it had listened.
     """
 
-    reason: Literal["taken", "ended", "slow"]
+    reason: Literal["taken", "ended", "slow", "died"]
     exit_status: int | None = None
     process: Process | None = None
 
@@ -145,6 +152,11 @@ class Files:
         """What it wrote to standard output and standard error."""
         return f"{self.folder}/{self.name}.out"
 
+    @property
+    def exit(self) -> str:
+        """Its exit status, once it has ended."""
+        return f"{self.folder}/{self.name}.exit"
+
 
 async def launch(
     host: Host, command: Sequence[str], files: Files, *, address: str, port: int, limit_ms: int
@@ -165,6 +177,13 @@ async def launch(
             return NotStarted("slow", process=Process(*map(int, numbers)))
         case _:
             return NotStarted("ended", exit_status=int(numbers[0]) if numbers else None)
+
+
+async def death(host: Host, files: Files, process: Process) -> NotStarted | None:
+    """See whether the program that was launched last has ended since; None: it runs."""
+    done = await host.run(script(_END, files.exit, process.pid, process.start))
+    words = done.stdout.split()
+    return NotStarted("died", exit_status=int(words[1]) if words[1:] else None) if words else None
 
 
 async def is_gone(host: Host, process: Process, *, within_ms: float) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from dsi.hosts.base import Host
 from dsi.model import Problem
-from dsi.systems.mongodb import old_options
+from dsi.systems.mongodb import enterprise, old_options
 
 
 class Program:
@@ -15,7 +15,7 @@ class Program:
     def __init__(self, host: Host, path: str) -> None:
         self._host = host
         self._path = path
-        self._known_version: old_options.Version | None = None
+        self._said: str | None = None
 
     async def refused(self, config: Mapping[str, Any], *, path: str) -> list[Problem]:
         """Give what it refuses of a configuration, in the user's own words; `path` is where that stands.
@@ -23,7 +23,10 @@ class Program:
         Raises:
             CommandFailed: it doesn't run.
         """
-        return old_options.refused(config, await self._version(config), path=path)
+        lacking: list[Problem] = []
+        if enterprise.has_any(config):
+            lacking = enterprise.refused(config, await self._says(), path=path)
+        return [*old_options.refused(config, await self._version(config), path=path), *lacking]
 
     async def understood(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Give a configuration without what it no longer knows, and can do without.
@@ -34,7 +37,9 @@ class Program:
         return old_options.for_server(config, await self._version(config))
 
     async def _version(self, config: Mapping[str, Any]) -> old_options.Version | None:
-        if self._known_version is None and old_options.has_any(config):
-            said = await self._host.run(f"{shlex.quote(self._path)} --version")
-            self._known_version = old_options.version_of(said.stdout)
-        return self._known_version
+        return old_options.version_of(await self._says()) if old_options.has_any(config) else None
+
+    async def _says(self) -> str:
+        if self._said is None:
+            self._said = (await self._host.run(f"{shlex.quote(self._path)} --version")).stdout
+        return self._said

@@ -1,6 +1,6 @@
 """What is remembered between two dsi processes: which nodes were started, so that the later one can find and end them.
 
-It stands in the work directory's `.dsi/nodes.json`.
+It stands in the work directory's `.dsi/nodes.json`; which key files lie on hosts that stay, in `key_files.json`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ import structlog
 from dsi.config import models
 from dsi.errors import Preflight
 from dsi.state import State
+from dsi.systems.mongodb import folders
 from dsi.systems.mongodb.assembly import Assembly
 from dsi.systems.mongodb.node import Node
 from dsi.systems.mongodb.plan import NodePlan
@@ -20,6 +21,7 @@ from dsi.systems.mongodb.waiting import side_by_side
 log = structlog.get_logger()
 
 _NAME = "nodes"
+_KEYS = "key_files"
 
 
 class Records:
@@ -43,6 +45,37 @@ class Records:
             self._state.write(_NAME, kept)
         else:
             self._state.forget(_NAME)
+        self._write_keys()
+
+    def _write_keys(self) -> None:
+        """Keep where a key file lies, or is about to, also once its node is down. Our own hosts go with theirs."""
+        known = self._state.read(_KEYS) or []
+        keys = [_key_record(node) for node in self._nodes if node.has_key_file and not node.layout.is_in_work_directory]
+        new = [key for key in keys if key not in known]
+        if new:
+            self._state.write(_KEYS, known + new)
+
+    async def remove_keys(self) -> None:
+        """Remove the key files from hosts that stay when dsi is done; where a host is gone, that is kept in mind.
+
+        Raises:
+            HostError, CommandFailed: a host refused it; it is tried again the next time.
+        """
+        left = []
+        places = []
+        for record in self._state.read(_KEYS) or []:
+            try:
+                host = self._assembly.host_of(
+                    models.Node(public_ip=record["public_ip"], private_ip=record["private_ip"])
+                )
+                places.append((host, record["path"]))
+            except Preflight:
+                left.append(record)
+        await side_by_side(folders.remove_file(host, path) for host, path in places)
+        if left:
+            self._state.write(_KEYS, left)
+        else:
+            self._state.forget(_KEYS)
 
     async def find(self) -> list[str]:
         """Find the nodes that were written down; give the names of those that no longer run.
@@ -86,6 +119,10 @@ class Records:
             return None
         self._strays.append(stray)
         return stray
+
+
+def _key_record(node: Node) -> dict[str, Any]:
+    return {**node.plan.model.model_dump(include={"public_ip", "private_ip"}), "path": node.layout.key_path}
 
 
 def _record(node: Node) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from dsi.clock import SYSTEM
 from dsi.errors import ClusterError
+from dsi.systems.mongodb.client import said
 from dsi.systems.mongodb.cluster import Cluster
 from dsi.systems.mongodb.election import elect_one, hand_over
 from dsi.systems.mongodb.members import SETTLED, Members, favourites
@@ -130,7 +131,8 @@ class ReplicaSet:
 
     def _refused(self, command: str, problem: PyMongoError) -> ClusterError:
         return ClusterError(
-            self._first.plan.label, f"{command} of {self.plan.name} failed: {problem}; see rs_conf, rs_conf_member"
+            self._first.plan.label,
+            f"{command} of {self.plan.name} failed: {said(problem)}; see rs_conf, rs_conf_member",
         )
 
     # --- brought to a primary -------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pymongo.errors import PyMongoError
 
 from dsi.errors import ClusterError
+from dsi.systems.mongodb.client import said
 from dsi.systems.mongodb.cluster import Cluster
 from dsi.systems.mongodb.node import Node
 from dsi.systems.mongodb.plan import ClusterPlan
@@ -107,7 +108,9 @@ class ShardedCluster:
         try:
             await router.ask(command, value, **arguments)
         except PyMongoError as problem:
-            raise ClusterError(router.plan.label, f"{what} failed: {problem}", await router.log_tail()) from problem
+            raise ClusterError(
+                router.plan.label, f"{what} failed: {said(problem)}", await router.log_tail()
+            ) from problem
 
     async def become_whole(self, waited_for: Sequence[Node], *, within_s: float) -> float:
         """Return when a mongos knows every shard. That each part is whole has been seen before, and so it gives 0.

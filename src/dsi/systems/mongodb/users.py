@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pymongo.errors import OperationFailure, PyMongoError
 
 from dsi.errors import ClusterError
-from dsi.systems.mongodb.client import Document
+from dsi.systems.mongodb.client import Document, said
 from dsi.systems.mongodb.credentials import User
 from dsi.systems.mongodb.node import Node
 
@@ -53,7 +53,7 @@ async def _make_user(primary: Node, user: User, copies: int) -> None:
                 raise
             await primary.ask("updateUser", user.name, **fields)
     except PyMongoError as problem:
-        raise ClusterError(primary.plan.label, f"user {user.name} can't be made: {problem}") from problem
+        raise ClusterError(primary.plan.label, f"user {user.name} can't be made: {said(problem)}") from problem
 
 
 async def _make_role(primary: Node) -> None:

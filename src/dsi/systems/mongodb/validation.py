@@ -15,6 +15,7 @@ from dsi.config import models
 from dsi.errors import ClusterError, raise_together
 from dsi.model import Problem
 from dsi.suggest import did_you_mean
+from dsi.systems.mongodb.client import said
 from dsi.systems.mongodb.cluster import Cluster
 from dsi.systems.mongodb.node import Node
 from dsi.systems.mongodb.plan import NodePlan
@@ -183,7 +184,7 @@ async def _validate(node: Node) -> None:
 
 async def _broke_off(node: Node, namespace: str, damaged: Sequence[str], problem: PyMongoError) -> ClusterError:
     """Say at which collection it was: a server that reads what it can't trust ends itself."""
-    what = f"validate broke off at {namespace}: {problem}"
+    what = f"validate broke off at {namespace}: {said(problem)}"
     if damaged:
         what = f"validate found damaged collections: {'; '.join(damaged)}; it {what.removeprefix('validate ')}"
     return ClusterError(node.plan.label, what, await node.log_tail())
@@ -235,7 +236,9 @@ async def _compare(primary: Node, member: Node) -> None:
                 return
     except PyMongoError as problem:
         raise ClusterError(
-            member.plan.label, f"could not be compared with {primary.plan.label}: {problem}", await member.log_tail()
+            member.plan.label,
+            f"could not be compared with {primary.plan.label}: {said(problem)}",
+            await member.log_tail(),
         ) from problem
     raise ClusterError(
         member.plan.label, f"has other data than {primary.plan.label} in: {', '.join(sorted(different))}"
@@ -258,7 +261,9 @@ async def _catch_up(primary: Node, member: Node) -> None:
         return state_of(hello or None) in {"SECONDARY", "PRIMARY"} and _last_write(hello) >= wanted
 
     await member.look()
-    if member.process is None or not await until(has_it, within_s=_CATCH_UP_S):
+    if member.process is None:
+        raise ClusterError(member.plan.label, "is down, and was not compared", await member.log_tail())
+    if not await until(has_it, within_s=_CATCH_UP_S):
         state = state_of(await member.hello())
         waited_s = SYSTEM.monotonic_s() - begun_s
         raise ClusterError(

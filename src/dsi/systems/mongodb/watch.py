@@ -6,9 +6,10 @@ one whose end was announced (`Node.expect_end`).
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
@@ -22,19 +23,22 @@ from dsi.systems.mongodb.waiting import side_by_side
 
 log = structlog.get_logger()
 
+PERIOD_S: Final = 0.2
+"""How long after one look comes the next: what goes down is noticed within a second, on a busy host, too."""
+
 _ROUNDS = 50
 """How often one shell looks before another takes its place (ten seconds). If dsi is killed, no shell is left on the
 host for long; and where sshd allows few sessions, the commands that wait for one get their turn."""
 
 _LAST_ROUNDS = 2
-"""A fifth of a second: a server that was just sent SIGKILL needs some time to be gone."""
+"""A fifth of a second, before and after: a server that was just sent SIGKILL needs some time to be gone."""
 
 _AGAIN_S = 0.2
 """How long after a lost connection, or a shell that somebody ended, the host is tried again."""
 
 
 _WATCH = r"""
-rounds=$1 files=() pids=() starts=(); shift
+rounds=$1 period_s=$2 files=() pids=() starts=(); shift 2
 while [ $# -gt 0 ]; do files+=("$1") pids+=("$2") starts+=("$3"); shift 3; done
 told=()
 # Nobody is told the exit status but its parent, which writes it down a moment later.
@@ -58,14 +62,14 @@ while :; do
         if [ -n "${pids[i]}" ] && [ -z "${told[i]}" ]; then runs "${pids[i]}" "${starts[i]}" || tell "$i"; fi
     done
     [ $(( rounds -= 1 )) -gt 0 ] || exit 0
-    pause 0.2
+    pause "$period_s"
 done
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeDown:
-    """A node whose process is gone.
+    """A node whose process is gone, `when` that was noticed.
 
     `exit_status`: 128 + N for signal N; None: not known, since the shell that started it is gone too. `expected`: it
     was announced, or dsi stopped it. `log_tail`: the lines of its log that tell most.
@@ -75,6 +79,7 @@ class NodeDown:
     process: Process
     exit_status: int | None
     expected: bool
+    when: str
     log_tail: Sequence[str] = ()
 
     @property
@@ -92,26 +97,40 @@ class NodeDown:
         """Give it as what fails a test."""
         return ClusterError(
             self.node.plan.label,
-            f"went down during the test, {self.how}; if it is meant to, write expect_down: [{self.node.name}] beside "
-            "the command",
+            f"went down {self.when}, {self.how}; if it is meant to, write expect_down: [{self.node.name}] beside the "
+            "command",
             self.log_tail,
         )
 
 
 class NodeWatch:
-    """Watches nodes from `async with watch.running()` to its end. `on_down` is told of each, expected ones too."""
+    """Watches nodes from `async with watch.running()` to its end.
 
-    def __init__(self, nodes: Sequence[Node], on_down: Callable[[NodeDown], None]) -> None:
+    `on_down` is told of each that goes down, expected ones too, but for those `known` already: processes that an
+    earlier watch has told of, by the names of their nodes. `still_down` has those of them that nobody has started anew.
+    """
+
+    def __init__(
+        self, nodes: Sequence[Node], on_down: Callable[[NodeDown], None], *, known: Collection[tuple[str, Process]] = ()
+    ) -> None:
+        self.still_down: set[tuple[str, Process]] = set()
         self._hosts: dict[str, list[Node]] = {}
         for node in nodes:
             self._hosts.setdefault(node.host.name, []).append(node)
         self._on_down = on_down
+        self._known = frozenset(known)
         self._down: dict[tuple[str, Process], NodeDown] = {}
         self._unreachable: dict[str, HostError] = {}
+        self._when = ""
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Watch. At the end, unless by an error, it is looked once more: what has happened until then is known."""
+    async def running(self, *, before: str) -> AsyncIterator[None]:
+        """Watch. At the beginning it is looked for what is down already: that was `before`, as people are told.
+
+        At the end, unless by an error, it is looked once more: what has happened until then is known.
+        """
+        await self._look_everywhere(before)
+        self._when = "during the test"
         tasks = [asyncio.create_task(self._follow(nodes)) for nodes in self._hosts.values()]
         try:
             yield
@@ -121,7 +140,11 @@ class NodeWatch:
             await asyncio.gather(*tasks, return_exceptions=True)
         for bug in (task for task in tasks if not task.cancelled()):
             bug.result()  # they end by being cancelled alone
-        await side_by_side(self._look(nodes, rounds=_LAST_ROUNDS) for nodes in self._hosts.values())
+        await self.look_once_more(self._when)
+
+    async def look_once_more(self, when: str) -> None:
+        """Look for what has happened, or was announced, since the last look: that was then, as people are told."""
+        await self._look_everywhere(when)
         self._forget_what_did_not_come()
 
     def saw_none_of(self, announced: Announced) -> bool:
@@ -133,6 +156,10 @@ class NodeWatch:
         """What went down and wasn't meant to, and hosts of which that isn't known."""
         down = [one.as_error() for one in self._down.values() if not one.expected]
         return [*down, *self._unreachable.values()]
+
+    async def _look_everywhere(self, when: str) -> None:
+        self._when = when
+        await side_by_side(self._look(nodes, rounds=_LAST_ROUNDS) for nodes in self._hosts.values())
 
     async def _follow(self, nodes: Sequence[Node]) -> None:
         while True:
@@ -161,6 +188,9 @@ class NodeWatch:
         """Note what went down, once each, until None comes. The log is read at once: a restart may delete it."""
         while (item := await gone.get()) is not None:
             node, which, exit_status = item
+            if (node.name, which) in self._known:
+                self.still_down.add((node.name, which))
+                continue
             if (node.name, which) in self._down:
                 continue
             expected = node.ends.is_expected(which)
@@ -169,6 +199,7 @@ class NodeWatch:
                 process=which,
                 exit_status=exit_status,
                 expected=expected,
+                when=self._when,
                 log_tail=() if expected else await _log_tail(node),
             )
             self._down[node.name, which] = down
@@ -181,9 +212,10 @@ class NodeWatch:
 
     def _forget_what_did_not_come(self) -> None:
         """Take back what was announced and did not happen: it would hide what happens to the next test."""
+        came = self._down.keys() | self._known
         for nodes in self._hosts.values():
             for node in nodes:
-                node.ends.expect_none(but_of={which for name, which in self._down if name == node.name})
+                node.ends.expect_none(but_of={which for name, which in came if name == node.name})
 
 
 async def _log_tail(node: Node) -> Sequence[str]:
@@ -218,7 +250,7 @@ async def _watch_processes(
             index, pid, start, *status = map(int, line.split())
             on_gone(index, Process(pid, start), status[0] if status else None)
 
-    arguments: list[object] = [rounds]
+    arguments: list[object] = [rounds, PERIOD_S]
     for files, known in watched:
         arguments += [f"{files.folder}/{files.name}", *((known.pid, known.start) if known else ("", ""))]
     await host.run(script(_WATCH, *arguments), on_output=take)

@@ -1,0 +1,60 @@
+"""A task from its first stage on: what stands there of an earlier one is replaced before anything can break."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from dsi import config
+from dsi.config import Tree
+from dsi.errors import DsiError, ReportError
+from dsi.stages.results import perf_files
+from dsi.stages.session import Session
+from dsi.stages.task_results import TaskResults, killed_before
+
+log = structlog.get_logger()
+
+
+def begin_task(session: Session, tree: Tree, stage: str) -> TaskResults:
+    """Begin reports, results and measurements; until a test runs they say that dsi was killed in this stage.
+
+    The configuration needn't be whole yet: hosts may be missing.
+
+    Raises:
+        ReportError: they can't be written.
+    """
+    if session.reports is None and (killed := killed_before(tree)):
+        log.warning(killed)
+    reports = session.start_reports()
+    settings = config.test_control(tree, lenient=True)
+    results = session.results = TaskResults(tree, reports, settings.task_name, [test.id for test in settings.run])
+    perf_files(tree, reports).begin()
+    results.begin_stage(stage)
+    return results
+
+
+@contextmanager
+def told_if_it_breaks(session: Session, stage: str) -> Iterator[None]:
+    """Have what breaks in the block, before the task's first test, told as what ended the task: in the timeline too."""
+    try:
+        yield
+    except BaseException as problem:  # a bug of ours, too: what stands there says that dsi was killed
+        results = session.results
+        if results is not None and not results.are_decided:
+            interrupted = isinstance(problem, asyncio.CancelledError)
+            if interrupted:
+                session.timeline.add("interrupted")
+                log.warning("interrupted: ending in good order; once more to stop at once")
+            what = str(problem) if isinstance(problem, DsiError) else f"a bug in dsi: {problem!r}"
+            error = f"interrupted in {stage}" if interrupted else f"{stage}: {what}"
+            session.timeline.add("task_end", error="" if interrupted else error, interrupted=interrupted, notes=[])
+            _write(results, error, interrupted=interrupted)
+        raise
+
+
+def _write(results: TaskResults, error: str, *, interrupted: bool) -> None:
+    try:
+        results.end_before_the_tests(error, interrupted=interrupted)
+    except ReportError as problem:  # what broke the stage is to be seen
+        log.error("what came of the task can't be written", error=str(problem))

@@ -1,0 +1,105 @@
+"""What a connection that hasn't shown the token can have of dsi: little, not for long, and nobody else's place."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from tests.integration.dsisocket_bed import WAIT_LIMIT_S, Client, Socket, line_of, opened
+
+from dsi.control.gate import MAX_LINE_BYTES
+
+TOKEN = "a secret of the test"
+TRUE = {"on_workload_client": {"exec": "true"}}
+SOON_S = 0.2
+"""Enough for nobody: those who show the token in these tests do so at once."""
+
+
+@pytest.fixture
+async def hasty() -> AsyncIterator[Socket]:
+    async with asyncio.timeout(WAIT_LIMIT_S), opened(token=TOKEN, token_within_s=SOON_S) as it:
+        yield it
+
+
+async def said(client: Client) -> list[Any]:
+    """Give all that it is told until its connection is closed."""
+    lines = []
+    while (line := await client.read()) is not None:
+        lines.append(line)
+    return lines
+
+
+def is_unauthorized(reply: Any, why: str) -> bool:
+    return reply["status"] == "UNAUTHORIZED" and why in reply["message"]
+
+
+async def test_a_line_is_at_most_4_kib_long_and_after_the_token_as_long_as_any() -> None:
+    async with asyncio.timeout(WAIT_LIMIT_S), opened(token=TOKEN) as dsi, dsi.client() as client:
+        long = {"on_workload_client": {"exec": "x" * MAX_LINE_BYTES}}
+        client.writer.write(line_of(long) + line_of({"auth": TOKEN}) + line_of(long))  # may be one segment
+        assert is_unauthorized(await client.read(), "longer than 4096 bytes")
+        assert [(await client.read())["status"] for _ in range(2)] == ["OK", "OK"]
+    assert dsi.execute.finished == [long]
+
+
+async def test_who_does_not_show_it_in_time_is_told_so_and_disconnected_and_nobody_else(hasty: Socket) -> None:
+    async with hasty.client() as good, hasty.client() as silent, hasty.client() as chatting, hasty.client() as halting:
+        await good.ask({"auth": TOKEN})
+        halting.writer.write(b'{"auth": ')
+        assert is_unauthorized(await chatting.ask(TRUE), "has not shown the token")
+        for client in (silent, chatting, halting):
+            (why,) = await said(client)
+            assert is_unauthorized(why, "in time")
+        assert (await good.ask(TRUE))["status"] == "OK"
+
+
+async def test_where_no_token_is_asked_for_nobody_is_in_a_hurry() -> None:
+    async with asyncio.timeout(WAIT_LIMIT_S), opened(token_within_s=0) as dsi, dsi.client() as client:
+        await asyncio.sleep(0.05)  # by far more than 0
+        assert (await client.ask(TRUE))["status"] == "OK"
+
+
+async def test_where_it_is_full_the_oldest_that_has_not_shown_it_makes_room() -> None:
+    async with asyncio.timeout(WAIT_LIMIT_S), opened(token=TOKEN, max_connections=3) as dsi, dsi.client() as good:
+        await good.ask({"auth": TOKEN})
+        async with dsi.client() as oldest, dsi.client() as newer, dsi.client() as workload:
+            (why,) = await said(oldest)
+            assert is_unauthorized(why, "max_connections")
+            for client in (workload, newer):
+                assert (await client.ask({"auth": TOKEN}))["status"] == "OK"
+            async with dsi.client() as one_more:  # all have shown it
+                (refusal,) = await said(one_more)
+            assert "max_connections" in refusal["message"]
+            for client in (good, workload, newer):
+                assert (await client.ask(TRUE))["status"] == "OK"
+
+
+async def test_who_sends_and_reads_nothing_is_disconnected_though_it_takes_not_even_the_reason() -> None:
+    """At once: its time would be over in a minute only."""
+    async with asyncio.timeout(WAIT_LIMIT_S), opened(token=TOKEN) as dsi:
+        _, writer = await dsi.connect()
+        try:
+            while True:
+                writer.write(b"xx\n" * 10_000)
+                await writer.drain()
+        except ConnectionError:
+            pass
+        writer.transport.abort()
+        async with dsi.client() as good:
+            assert (await good.ask({"auth": TOKEN}))["status"] == "OK"
+            assert (await good.ask(TRUE))["status"] == "OK"
+
+
+async def test_nothing_is_left_of_those_who_were_turned_out() -> None:
+    tasks = asyncio.all_tasks()
+    it = Socket(token=TOKEN, token_within_s=SOON_S)
+    async with asyncio.timeout(WAIT_LIMIT_S), it.open():
+        listening = asyncio.all_tasks()
+        _, stuck = await it.connect()
+        stuck.write(b"xx\n" * 1_000_000)
+        async with it.client() as silent:
+            assert len(await said(silent)) == 1
+        while asyncio.all_tasks() != listening:
+            await asyncio.sleep(0.01)
+        stuck.transport.abort()
+    assert asyncio.all_tasks() == tasks
