@@ -101,6 +101,37 @@ def test_the_first_interrupt_leaves_the_artifacts(tmp_path: Path) -> None:
     assert visitors(tmp_path / "reports" / "hangs" / NODE / "mongod.log") == ["visit1"]
 
 
+@pytest.mark.parametrize("next_command", ["teardown", "run"])
+def test_what_a_test_had_measured_and_its_servers_had_logged_outlives_a_sigkill_of_dsi(
+    tmp_path: Path, next_command: str
+) -> None:
+    hold = f"{visit('visit2')}echo '>>> speed : 7 1'; until [ -e {tmp_path}/again ]; do sleep 0.05; done"
+    work = WorkDirectory(
+        tmp_path,
+        infrastructure_provisioning=hosts(1),
+        mongodb_setup=STANDALONE,
+        test_control=run(("first", visit("visit1")), ("second", hold)),
+    )
+    process = work.start("run")
+    output = tmp_path / "reports" / "second" / "test_output.log"
+    wait_until(lambda: process.poll() is not None or (output.exists() and "speed" in output.read_text()), "it measures")
+    killed = (tmp_path / "reports").resolve()
+    process.kill()
+    process.communicate()
+    wait_until(lambda: work.processes() == [], "all processes gone")
+    assert "speed" not in (killed / "perf.json").read_text()
+    (tmp_path / "again").touch()
+    work.dsi(next_command)
+    assert [visitors(killed / name / NODE / "mongod.log") for name in ("first", "second")] == [["visit1"], ["visit2"]]
+    assert list((killed / "second" / NODE / "diagnostic.data").glob("metrics.*"))
+    assert '"speed"' in (killed / "perf.json").read_text()
+    assert '"test": "second"' in (killed / "metrics.jsonl").read_text()
+    assert work.read("perf.json").count('"speed"') == 1
+    found = work.dsi("analyze", str(killed), exit_status=1).stdout
+    assert "tests: 1 passed, 1 unfinished" in found
+    assert "2 server logs read" in found
+
+
 async def test_what_a_node_has_left_is_what_has_changed_and_what_is_missing_is_named(tmp_path: Path) -> None:
     async with bed_of(tmp_path, 1) as bed:
         deployment = await bed.deployment(bed.standalone())

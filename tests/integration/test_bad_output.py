@@ -1,5 +1,6 @@
 """Workloads that write what nobody expects, and disks that have no room for it: real shells, real files."""
 
+import json
 import os
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.integration.test_background import peak_bytes
 from tests.integration.test_runner import Bed, plan
-from tests.integration.work_directory import WorkDirectory
+from tests.integration.work_directory import WorkDirectory, hosts
 
 
 @pytest.fixture
@@ -90,3 +91,14 @@ def test_a_disk_that_fills_up_in_mid_test_ends_it_and_says_so_and_leaves_nothing
     (small_disk / "test_control.yml").write_text("run: [{id: other, type: shell, cmd: echo other}]")
     work.dsi("test-control")  # nothing is in its way
     work.dsi("teardown")
+
+
+def test_what_came_of_a_task_is_written_once_more_when_teardown_has_made_room_on_a_full_disk(small_disk: Path) -> None:
+    fill = "until ! head -c 4k /dev/zero >> fill; do :; done"
+    run = [{"id": "good", "type": "shell", "cmd": "true"}]
+    task = json.dumps({"run": run, "post_task": [{"on_workload_client": fill}]})
+    work = WorkDirectory(small_disk, infrastructure_provisioning=hosts(0), test_control=task)
+    work.dsi("run")
+    assert "exit_status: 0" in work.read("test_control.out.yml")
+    assert "dsi was killed" not in work.read("reports/junit.xml")
+    assert not list(small_disk.rglob("*.new"))

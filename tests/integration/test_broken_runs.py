@@ -66,6 +66,25 @@ def test_stage_by_stage_a_node_that_is_lost_before_the_tests(tmp_path: Path) -> 
     work.dsi("teardown")
 
 
+def test_after_an_interrupted_setup_no_test_runs_on_a_cluster_that_is_none_yet(tmp_path: Path) -> None:
+    hold = f"post_cluster_start: [{{on_mongod: '[ -e again ] || {{ {HOLD}; }}'}}]\n"
+    work = WorkDirectory(
+        tmp_path, infrastructure_provisioning=hosts(1), mongodb_setup=STANDALONE + hold, test_control=TASK
+    )
+    work.dsi("provision")
+    process = work.start("mongodb-setup")
+    wait_until(lambda: list(tmp_path.glob(".dsi/hosts/**/held")) or process.poll() is not None, "it is under way")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 130, err
+    refused = work.dsi("test-control", exit_status=3).stderr
+    assert "did not come to its end (it failed, or was interrupted): run `dsi mongodb-setup` again first" in refused
+    work.dsi("conn", "md.0", "-c", "touch again")
+    work.dsi("mongodb-setup")
+    work.dsi("test-control")
+    work.dsi("teardown")
+
+
 def holding_in_provisioning(folder: Path) -> tuple[WorkDirectory, Callable[[], object]]:
     work = green(folder)
     (folder / "infrastructure_provisioning.yml").write_text(

@@ -1,19 +1,25 @@
 """Stage mongodb_setup: the clusters of the topology, up and whole."""
 
+from typing import Final
+
 import structlog
 
+from dsi.clock import SYSTEM, isoformat
 from dsi.commands import Context
 from dsi.config import Tree
-from dsi.errors import ConfigError, DsiError
+from dsi.errors import ConfigError, DsiError, StateError
 from dsi.runner import run_hook
 from dsi.stages.hooks import hook
 from dsi.stages.running_test import insist_on_none
 from dsi.stages.session import Session
 from dsi.stages.validate import in_the_files
+from dsi.state import State
 
 log = structlog.get_logger()
 
 STAGE = "mongodb_setup"
+
+_UNFINISHED: Final = "unfinished_setup"
 
 
 async def mongodb_setup(session: Session) -> None:
@@ -24,6 +30,7 @@ async def mongodb_setup(session: Session) -> None:
     """
     tree = session.begin(STAGE)
     await insist_on_none(session.state)
+    session.state.write(_UNFINISHED, {"since": isoformat(SYSTEM.wall_s())})
     context = await session.context(tree)
     deployment = await session.deployment(tree)
     await deployment.stop()
@@ -42,6 +49,25 @@ async def mongodb_setup(session: Session) -> None:
         await _upon_error(session, tree, context)
         raise
     await _run(session, "post_cluster_start", tree, context)
+    session.state.forget(_UNFINISHED)
+
+
+def insist_on_its_end(state: State) -> None:
+    """See to it that the last setup has come to its end: the servers may be up, and no cluster yet.
+
+    Raises:
+        StateError: it was interrupted, has failed, or was killed.
+    """
+    if begun := state.read(_UNFINISHED):
+        raise StateError(
+            f"mongodb_setup, begun {begun['since']}, did not come to its end (it failed, or was interrupted): "
+            "run `dsi mongodb-setup` again first"
+        )
+
+
+def forget_setup(state: State) -> None:
+    """Forget that there was one: its servers are gone."""
+    state.forget(_UNFINISHED)
 
 
 async def _run(session: Session, name: str, tree: Tree, context: Context) -> None:

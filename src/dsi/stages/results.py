@@ -11,12 +11,13 @@ import structlog
 from dsi import config
 from dsi.commands import Context
 from dsi.config import Tree
-from dsi.config.models import Test
+from dsi.config.models import Test, TestControl
 from dsi.errors import NoResults
 from dsi.parsers import Measured, parse_output
 from dsi.report.perf import Measurement, PerfFiles
 from dsi.report.test_files import Stopped, output_of
 from dsi.runner import RunningTest, Status
+from dsi.timeline import Timeline
 
 log = structlog.get_logger()
 
@@ -53,7 +54,8 @@ class ResultsOfATest:
             return
         measurement = Measurement(test=test.id, type=test.type, start_s=start_s, end_s=context.clock.wall_s())
         try:
-            measured = await _measured(context, test, self._output_file.get(test.type))
+            client = context.inventory.workload_client.name
+            measured = await _measured(test, self._output_file.get(test.type), context.reports, client)
         except NoResults:
             if status == "passed":
                 raise
@@ -65,18 +67,35 @@ class ResultsOfATest:
             log.warning("some of the results can't be read", test=test.id, passed_over=measured.passed_over)
 
 
-def perf_files(tree: Tree, reports: Path) -> PerfFiles:
-    """Give the files of what a task measures, in its reports and in the work directory."""
+async def read_left(
+    files: PerfFiles, test: Test, settings: TestControl, folder: Path, timeline: Timeline, times_s: tuple[float, float]
+) -> None:
+    """Read the results of a test whose dsi was killed. `times_s`: when its `cmd` began, and when it last wrote.
+
+    Raises:
+        NoResults, ReportError: as `ResultsOfATest.read`.
+    """
+    measured = await _measured(test, settings.output_file.get(test.type), folder, "workload_client.0")
+    if measured.metrics:
+        start_s, end_s = times_s
+        measurement = Measurement(test=test.id, type=test.type, start_s=start_s, end_s=end_s)
+        files.add(measurement, measured.metrics)
+    timeline.add("results", test=test.id, metrics=len(measured.metrics), passed_over=measured.passed_over)
+
+
+def perf_files(tree: Tree, reports: Path, work_directory: Path | None) -> PerfFiles:
+    """Give the files of what a task measures, in its reports and, unless it is None, in the work directory."""
     storage = config.mongodb_setup(tree, lenient=True).mongod_config_file.get("storage")
     engine = storage.get("engine") if isinstance(storage, dict) else None
-    return PerfFiles([reports, tree.work_directory], storage_engine=str(engine or "wiredTiger"))
+    return PerfFiles(
+        [reports, *([work_directory] if work_directory else [])], storage_engine=str(engine or "wiredTiger")
+    )
 
 
-async def _measured(context: Context, test: Test, usual: str | None) -> Measured:
+async def _measured(test: Test, usual: str | None, folder: Path, client: str) -> Measured:
     """Read the results beside what else runs: of 1 GB of output that takes a while."""
     stop = threading.Event()
-    client = context.inventory.workload_client.name
-    output = output_of(test.id, context.reports, test.output_files, usual, client=client, stop=stop)
+    output = output_of(test.id, folder, test.output_files, usual, client=client, stop=stop)
 
     def read() -> Measured:
         try:

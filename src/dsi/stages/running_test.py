@@ -10,6 +10,7 @@ from dsi import provisioning
 from dsi.errors import StateError
 from dsi.hosts import Handle, end_processes_with
 from dsi.runner import MARK, RunningTest, TaskPlan, TestOutcome
+from dsi.stages.killed_test import keep_what_is_left
 from dsi.state import State
 
 log = structlog.get_logger()
@@ -115,13 +116,15 @@ async def insist_on_none(state: State) -> None:
 async def end_left(state: State) -> None:
     """End the `cmd` and the background tasks that a dsi which was killed has left on its workload client.
 
+    What the test has measured, and its servers have left, is kept.
+
     Raises:
         HostUnreachable, HostError: it couldn't be ended, and is still remembered.
     """
     left = left_running(state)
     if left is None:
         return
-    running, _ = left
+    running, reports = left
     await end_processes_with(MARK, running.mark)  # a workload client that is this machine itself ends nothing
     handles = [handle for handle in (running.handle, *running.background.values()) if handle is not None]
     if handles:
@@ -132,4 +135,5 @@ async def end_left(state: State) -> None:
                 await hosts[entry].release(handle, outlives_s=_SOON_S)
         finally:
             await provisioning.close_all(hosts.values())
+    await keep_what_is_left(state, running, reports)
     state.forget(_STATE)

@@ -29,7 +29,7 @@ def begin_task(session: Session, tree: Tree, stage: str) -> TaskResults:
     reports = session.start_reports()
     settings = config.test_control(tree, lenient=True)
     results = session.results = TaskResults(tree, reports, settings.task_name, [test.id for test in settings.run])
-    perf_files(tree, reports).begin()
+    perf_files(tree, reports, session.work_directory).begin()
     results.begin_stage(stage)
     return results
 

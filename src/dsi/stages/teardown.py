@@ -7,6 +7,7 @@ from dsi.config.models import MongodbSetup
 from dsi.errors import DsiError, raise_together
 from dsi.hosts import this_machine
 from dsi.inventory import Inventory
+from dsi.stages.mongodb_setup import forget_setup
 from dsi.stages.running_test import end_left
 from dsi.stages.session import Session
 from dsi.systems.mongodb import Deployment
@@ -31,6 +32,7 @@ async def teardown(session: Session) -> None:
     if made_hosts:
         (session.work_directory / "infrastructure_provisioning.out.yml").unlink(missing_ok=True)
     provisioning.forget(session.state)
+    forget_setup(session.state)
 
 
 async def end_all(session: Session) -> None:

@@ -27,6 +27,7 @@ from dsi.stages.copies import copy_configuration
 from dsi.stages.dsisocket import TOKEN, SocketOfATest
 from dsi.stages.hang import Hangs
 from dsi.stages.hooks import hook, timed_hook
+from dsi.stages.mongodb_setup import insist_on_its_end
 from dsi.stages.node_watch import NodesOfATest
 from dsi.stages.restarts_before import check_of_restarts_before
 from dsi.stages.results import ResultsOfATest, perf_files
@@ -50,6 +51,7 @@ async def test_control(session: Session) -> TaskOutcome:
     await insist_on_none(session.state)
     results = begin_task(session, tree, STAGE)
     with told_if_it_breaks(session, STAGE):
+        insist_on_its_end(session.state)
         await _insist_on_nodes(await session.deployment(tree))
         return await _run_task(session, tree, results)
 
@@ -76,7 +78,7 @@ async def _run_task(
     context = await session.context(tree)
     deployment = await session.deployment(tree)
     nodes = NodesOfATest(deployment, session.timeline, taken_over.test if taken_over else None)
-    measured = perf_files(tree, reports)
+    measured = perf_files(tree, reports, session.work_directory)
     if taken_over is not None:
         measured.resume()
     results = ResultsOfATest(measured, settings.output_file, taken_over)
@@ -97,7 +99,7 @@ async def _run_task(
     if taken_over is not None:
         checks.append(check_of_restarts_before(reports / "timeline.jsonl", taken_over.test))
     checks.append(_validate(deployment, config.validated(tree), session.progress))
-    artifacts = Artifacts(deployment, settings, session.progress)
+    artifacts = Artifacts(deployment, settings, session.progress, session.state)
     if taken_over is None:  # else all that lies there may be of the running test
         await artifacts.begin(context)
     runner = TaskRunner(

@@ -19,8 +19,9 @@ the outside in:
   what a server does where a test hangs, `artifacts` what the nodes have left on their hosts.
 """
 
-from dsi.systems.mongodb.artifacts import Artifact, Left, Mark, first_mark
+from dsi.systems.mongodb.artifacts import Artifact, Left, Mark, Places, first_mark, places_of
 from dsi.systems.mongodb.artifacts import look as look_for_artifacts
+from dsi.systems.mongodb.artifacts import look_at as look_for_artifacts_at
 from dsi.systems.mongodb.credentials import Secrets, User, user
 from dsi.systems.mongodb.credentials import kept as kept_secrets
 from dsi.systems.mongodb.credentials import make as make_secrets
@@ -45,6 +46,7 @@ __all__ = [
     "Node",
     "NodeDown",
     "NodeWatch",
+    "Places",
     "Process",
     "RestartReport",
     "Secrets",
@@ -57,10 +59,12 @@ __all__ = [
     "last_of_log",
     "login",
     "look_for_artifacts",
+    "look_for_artifacts_at",
     "make_secrets",
     "make_tls_material",
     "meta",
     "parse_selectors",
+    "places_of",
     "present_roles",
     "user",
     "validated_problems",

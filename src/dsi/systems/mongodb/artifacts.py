@@ -7,10 +7,11 @@ with another, and a clock that jumps hides nothing.
 
 import posixpath
 import shlex
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Final, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, astuple, dataclass
+from typing import Any, Final, Literal
 
+from dsi.hosts.base import Host
 from dsi.systems.mongodb.node import Node
 from dsi.systems.mongodb.options import at
 
@@ -79,6 +80,16 @@ class _Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """Where a node's files lie on its host. `log` and `diagnostic`: None where there are none."""
+
+    program: str
+    log: str | None
+    diagnostic: str | None
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
     """How far a node's files were looked at: those that were there, and the log as it was then."""
 
@@ -86,6 +97,15 @@ class Mark:
     log_head: str = ""
     log_head_bytes: int = 0
     log_bytes: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as what JSON has."""
+        return {**asdict(self), "seen": [astuple(seen) for seen in self.seen]}
+
+    @classmethod
+    def of_json(cls, kept: Mapping[str, Any]) -> "Mark":
+        """Give what `as_json` was made of."""
+        return cls(**{**kept, "seen": frozenset(_Seen(*seen) for seen in kept["seen"])})
 
 
 NOTHING_SEEN: Final = Mark()
@@ -107,6 +127,11 @@ class _Found:
     head: str
 
 
+def places_of(node: Node) -> Places:
+    """Give where a node's files lie."""
+    return Places(node.plan.program, _log_path(node), _diagnostic_path(node), node.layout.files.out)
+
+
 async def look(node: Node, since: Mark) -> Left:
     """See what a node has left on its host since `since`.
 
@@ -114,15 +139,23 @@ async def look(node: Node, since: Mark) -> Left:
         HostError: the host can't be reached.
         CommandFailed: its shell could not look.
     """
-    log, diagnostic = _log_path(node), _diagnostic_path(node)
-    arguments = [log or "", diagnostic or "", node.layout.files.out, _HEAD_BYTES, since.log_head_bytes]
+    return await look_at(node.host, places_of(node), since)
+
+
+async def look_at(host: Host, places: Places, since: Mark) -> Left:
+    """The same where the node itself is no longer known.
+
+    Raises:
+        HostError, CommandFailed: as `look`.
+    """
+    arguments = [places.log or "", places.diagnostic or "", places.output, _HEAD_BYTES, since.log_head_bytes]
     script = f"set -- {shlex.join(map(str, arguments))}\n{_LOOK}"
-    done = await node.host.run(script, keep_bytes=_LOOKED_AT_BYTES)
+    done = await host.run(script, keep_bytes=_LOOKED_AT_BYTES)
     found = list(dict.fromkeys(_read(line) for line in done.stdout.splitlines()))
     there = {one.file.path for one in found}
-    wanted = {"log": log, "diagnostic data": diagnostic}
+    wanted = {"log": places.log, "diagnostic data": places.diagnostic}
     return Left(
-        new=tuple(_named(_new(found, since), node)),
+        new=tuple(_named(_new(found, since), places)),
         missing=tuple(f"{what}: {path} is not there" for what, path in wanted.items() if path and path not in there),
         mark=_mark(found),
     )
@@ -183,22 +216,22 @@ def _mark(found: Iterable[_Found]) -> Mark:
     return Mark(seen)
 
 
-def _named(new: Iterable[tuple[Kind, _Seen, int]], node: Node) -> Iterator[Artifact]:
+def _named(new: Iterable[tuple[Kind, _Seen, int]], places: Places) -> Iterator[Artifact]:
     """Call things by what they are: `mongod.log`, whatever `systemLog.path` is; each name once."""
     taken: set[str] = set()
     for kind, file, first_byte in new:
-        name = _name(kind, file.path, node)
+        name = _name(kind, file.path, places)
         while name in taken:  # core files of two folders, say
             name = f"{name}.other"
         taken.add(name)
         yield Artifact(kind, name, file.path, first_byte, file.size_bytes - first_byte)
 
 
-def _name(kind: Kind, path: str, node: Node) -> str:
-    program = node.plan.program
+def _name(kind: Kind, path: str, places: Places) -> str:
+    program = places.program
     match kind:
         case "log":
-            return f"{program}.log{path.removeprefix(node.layout.log_path)}"
+            return f"{program}.log{path.removeprefix(places.log or '')}"
         case "output":
             return f"{program}.out"
         case "diagnostic":
