@@ -33,6 +33,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import socket
 import sys
 import time
@@ -252,7 +253,8 @@ class _Ask:
         self.line = json.dumps(message).encode() + b"\n"
         self.sent = False
         self._sent_to = ""
-        self.wait_s = message["timeout"] + LATE_S if isinstance(message.get("timeout"), (int, float)) else None
+        timeout_s = _seconds(message.get("timeout"))
+        self.wait_s = None if timeout_s is None else timeout_s + LATE_S
         self._retry_id = message.get("retry_id")
         self._may_ask_again = retry or self._retry_id is not None
         self._patience_s = patience_s
@@ -309,6 +311,26 @@ class _Ask:
             f"the connection to dsi broke, and none came in {self._patience_s:g} s; the command may have run, or still "
             f'run. Sent again with "retry_id": "{self._retry_id}" it is not started twice: {why}'
         )
+
+
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?", re.ASCII)
+
+
+def _seconds(timeout: Any) -> float | None:
+    """Read a `timeout` as dsi does; None where there is none, or one that dsi will refuse.
+
+    >>> _seconds(90), _seconds("1m30s"), _seconds("2h"), _seconds("1.5s")
+    (90.0, 90.0, 7200.0, 1.5)
+    >>> _seconds(None), _seconds(""), _seconds("90"), _seconds("soon"), _seconds([])
+    (None, None, None, None, None)
+    """
+    if isinstance(timeout, (int, float)):
+        return float(timeout)
+    match = _DURATION.fullmatch(timeout) if isinstance(timeout, str) and timeout else None
+    if match is None:
+        return None
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds
 
 
 def _pauses() -> Iterator[float]:

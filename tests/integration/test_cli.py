@@ -61,6 +61,7 @@ def test_all_problems_are_reported_at_once_with_their_places_and_exit_status_2(t
         test_control=(
             "run:\n  - id: a\n    type: shell\n    cmd: 'true'\n    pre_test:\n      - on_mongod: {exce: uptime}\n"
             "pre_task:\n  - on_mongodb: uptime\n"
+            'post_task:\n  - on_localhost: "echo a\\0b"\n'
         ),
     )
     out = work.dsi("validate", exit_status=2).stdout
@@ -68,6 +69,8 @@ def test_all_problems_are_reported_at_once_with_their_places_and_exit_status_2(t
     assert 'run.0.pre_test.0.on_mongod.exce: no verb "exce" (did you mean "exec"?)' in out
     assert "test_control.yml:8:" in out
     assert 'did you mean "on_mongod"?' in out
+    assert "test_control.yml:10:" in out
+    assert "NUL character" in out
     assert not (tmp_path / ".dsi").exists()
 
 

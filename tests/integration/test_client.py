@@ -63,6 +63,12 @@ def test_a_failure_carries_its_results_and_a_refusal_what_would_have_been_allowe
     assert "exec_mongo_shell" in (refused.value.reply.detail or "")
 
 
+def test_text_with_a_nul_character_is_refused_and_none_of_it_runs(dsi: DsiSocket, tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match="NUL character"):
+        dsi.exec("on_mongod", f"touch {tmp_path}/ran\0")
+    assert not (tmp_path / "ran").exists()
+
+
 def test_output_streams_while_the_command_runs(dsi: DsiSocket, tmp_path: Path) -> None:
     told = tmp_path / "told"
     with dsi.stream(

@@ -17,15 +17,16 @@ SOON_S = 0.2
 
 @pytest.fixture
 async def hasty() -> AsyncIterator[Socket]:
-    async with asyncio.timeout(WAIT_LIMIT_S), opened(token=TOKEN, token_within_s=SOON_S) as it:
+    async with opened(token=TOKEN, token_within_s=SOON_S) as it:
         yield it
 
 
 async def said(client: Client) -> list[Any]:
     """Give all that it is told until its connection is closed."""
     lines = []
-    while (line := await client.read()) is not None:
-        lines.append(line)
+    async with asyncio.timeout(WAIT_LIMIT_S):
+        while (line := await client.read()) is not None:
+            lines.append(line)
     return lines
 
 

@@ -71,6 +71,12 @@ def test_a_reply_of_a_newer_dsi_is_read() -> None:
     assert reply.results == (client.HostResult("h", 0),)
 
 
+@pytest.mark.parametrize("timeout", [90, "1m30s"])
+def test_a_reply_is_waited_for_no_longer_than_its_timeout_and_a_while_however_that_is_written(timeout: object) -> None:
+    ask = client._Ask({"on_mongod": {"exec": "true"}}, {"timeout": timeout}, retry=True, patience_s=1)
+    assert ask.wait_s == 90 + client.LATE_S
+
+
 def test_it_is_tried_again_at_once_then_more_and_more_slowly() -> None:
     pauses = list(islice(client._pauses(), 12))
     assert pauses[0] == 0

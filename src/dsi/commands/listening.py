@@ -1,6 +1,7 @@
 """Who wants to hear of a command while it runs, and the lease of those that change the clusters as a whole."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -24,7 +25,10 @@ class Listener(Protocol):
         ...
 
     async def waiting(self, for_what: str) -> None:
-        """Hear that the command waits until another no longer changes the clusters."""
+        """Hear that the command waits until another no longer changes the clusters; anew for each that comes before.
+
+        It is called off where that is over before it returns.
+        """
         ...
 
 
@@ -44,18 +48,37 @@ class Nobody:
         """Let it pass."""
 
 
+class _Turn:
+    """One who holds the lease, or waits for it."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.is_over = asyncio.Event()
+
+
 class Lease:
     """Held by whoever changes the clusters as a whole: one at a time, in the order of asking."""
 
     def __init__(self) -> None:
-        self._lock = asyncio.Lock()
-        self._holder = ""
+        self._turns: deque[_Turn] = deque()
 
     @asynccontextmanager
     async def held(self, what: str, listener: Listener) -> AsyncIterator[None]:
         """Hold it while the block runs; `what` is told to those who wait meanwhile."""
-        if self._lock.locked():
-            await listener.waiting(self._holder)
-        async with self._lock:
-            self._holder = what
+        turn = _Turn(what)
+        self._turns.append(turn)
+        try:
+            while (holder := self._turns[0]) is not turn:
+                await _wait_for(holder, listener)
             yield
+        finally:
+            self._turns.remove(turn)
+            turn.is_over.set()
+
+
+async def _wait_for(holder: _Turn, listener: Listener) -> None:
+    """Wait until the holder's turn is over. A listener that is slow to hear of it is not waited for."""
+    async with asyncio.TaskGroup() as tasks:
+        telling = tasks.create_task(listener.waiting(holder.what))
+        await holder.is_over.wait()
+        telling.cancel()

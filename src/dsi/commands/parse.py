@@ -80,9 +80,21 @@ def parse(raw: Any, scope: Scope) -> Command:
         InvalidCommand: it says what is wrong, and where a list helps, what could stand there.
 
     """
+    _insist_on_no_nul(raw)
     expected, rest = split_expected(raw, scope)
     command = _parse(rest, scope)
     return command if expected is None else Expecting(command, expected)
+
+
+def _insist_on_no_nul(raw: Any, path: str = "") -> None:
+    """Refuse NUL in any text: bash leaves it out or stops there, and no path, argument or name can have it."""
+    if isinstance(raw, str) and "\0" in raw:
+        where = f"{path}: " if path else ""
+        raise InvalidCommand(f"{where}a NUL character can stand in no shell text, path or name: take it out", path=path)
+    children = raw.items() if isinstance(raw, Mapping) else enumerate(raw) if isinstance(raw, list) else ()
+    for key, child in children:
+        _insist_on_no_nul(key)
+        _insist_on_no_nul(child, f"{path}.{key}" if path else str(key))
 
 
 def _parse(raw: Any, scope: Scope) -> Command:

@@ -16,7 +16,7 @@ Event = Literal["output", "waiting"]
 
 EVENTS: Final[Mapping[Event, str]] = {
     "output": "`host` wrote `data` to `stream` (`stdout` or `stderr`). All of it comes, in the order of each stream.",
-    "waiting": "The command waits until another, `for`, no longer changes the cluster.",
+    "waiting": "The command waits until another, `for`, no longer changes the cluster; once for each before it.",
 }
 
 

@@ -43,6 +43,23 @@ def test_every_specified_form_is_a_command(raw: object) -> None:
     assert parse(raw, SCOPE)
 
 
+@pytest.mark.parametrize(
+    ("raw", "path"),
+    [
+        ({"on_mongod": {"exec": "echo a\0b"}}, "on_mongod.exec"),
+        ({"on_mongod": "echo a\0b"}, "on_mongod"),
+        ({"on_wc": {"upload_files": [{"source": "a", "target": "b\0"}]}}, "on_wc.upload_files.0.target"),
+        ({"on_rs0": {"exec": "true"}, "expect_down": ["primary\0"]}, "expect_down.0"),
+        ({"on_mongod": {"ex\0ec": "true"}}, ""),
+    ],
+)
+def test_a_nul_character_is_refused_wherever_it_stands(raw: object, path: str) -> None:
+    """Bash would leave it out, and run another text than the one that was asked for."""
+    problem = refusal(raw)
+    assert "NUL character" in str(problem)
+    assert problem.path == path
+
+
 def test_an_unknown_verb_answers_exactly_what_level_1_fixes_and_the_log_gets_more() -> None:
     problem = refusal({"on_workload_client": {"exce": "true"}})
     assert str(problem) == "Invalid command type"
