@@ -167,3 +167,10 @@ async def test_only_listed_nodes_are_validated_and_what_was_taken_down_on_purpos
     await everything.attach()
     with pytest.raises(SeveralFailed, match=r"(?s)alone .*: is down.*other .*: is down"):
         await everything.validate()
+
+
+async def test_a_member_that_is_down_is_said_to_be_that_and_no_more(three: Bed) -> None:
+    deployment = await started(three, three.replica_set())
+    await three.hosts[three.addresses[1]].run("pkill -9 mongod; while pgrep -x mongod; do sleep 0.02; done")
+    with pytest.raises(ClusterError, match=r"second .*: is down, and was not compared\n"):
+        await deployment.validate()
