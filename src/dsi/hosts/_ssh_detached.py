@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from dsi import clock
-from dsi.errors import ConnectionLost, HostError
+from dsi.errors import ConnectionLost, HostError, HostUnreachable
 from dsi.hosts._output import Output
 from dsi.hosts._ssh_shell import exports
 from dsi.hosts.base import Handle, OnOutput
@@ -81,15 +81,25 @@ class Detached:
         """Start it, follow it over as many connections as it takes, and give its exit status.
 
         Raises:
-            HostUnreachable: the connection was given up.
-            ConnectionLost: the host was rebooted, or the supervisor ended.
+            HostUnreachable: the connection was given up, and it has certainly not begun.
+            ConnectionLost: it may have: then the connection was given up, the host rebooted, the supervisor ended.
         """
         try:
             return await self._status()
+        except HostUnreachable as given_up:
+            if not self._may_have_begun:
+                raise
+            raise ConnectionLost(
+                self._host, f"what ran there may have taken effect or not: {given_up.message}"
+            ) from given_up
+
+    async def _status(self) -> int:
+        try:
+            return await self._exit_status()
         finally:
             self._over.set()
 
-    async def _status(self) -> int:
+    async def _exit_status(self) -> int:
         idle = 0
         while idle < ASK_AGAIN:
             before = dict(self._taken)
@@ -179,7 +189,7 @@ class Detached:
         """
         self._ending = True
         with suppress(ConnectionLost):  # it is gone
-            await self.status()
+            await self._status()
 
 
 def new_handle(token: str) -> Handle:
