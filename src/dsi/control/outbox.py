@@ -16,7 +16,7 @@ milliseconds; a client that needs longer isn't reading."""
 
 PATIENCE_S = 60.0
 """How long a client may take for one line, an output event of 64 KiB at most. One that reads at all needs no second for
-it; one that reads nothing holds one of the eight shells of an SSH host, for which other commands may wait."""
+it; one that reads nothing keeps what was begun for it: on a local host its command waits."""
 
 
 class Outbox:

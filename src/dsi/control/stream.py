@@ -14,7 +14,7 @@ _decoder = codecs.getincrementaldecoder("utf-8")
 class Stream:
     """Sends a command's output to the client that asked for it.
 
-    A client that doesn't read holds its command's output back: what is streamed comes whole, as through a pipe.
+    A client that doesn't read holds its stream back (and on a local host the command): what is streamed comes whole.
     Dropping would leave gaps for every client that is merely slower than its command. It holds up nobody else, and no
     longer than until the client is gone, another takes the stream over, or the command is ended.
     """

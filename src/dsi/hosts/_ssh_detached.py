@@ -21,6 +21,7 @@ from typing import Any, Final
 from dsi import clock
 from dsi.errors import ConnectionLost, HostError, HostUnreachable
 from dsi.hosts._output import Output
+from dsi.hosts._ssh_delivery import Delivery
 from dsi.hosts._ssh_shell import exports
 from dsi.hosts.base import Handle, OnOutput
 from dsi.model import StreamName
@@ -28,13 +29,17 @@ from dsi.model import StreamName
 FOLDER: Final = ".dsi/run"
 """In the home folder of the host's user; for that user alone."""
 
+BEYOND_ALL_OUTPUT: Final = 1 << 62
+"""More bytes than a command ever wrote: who begins there gets none of them."""
+
 ASK_AGAIN: Final = 20
 """How often in a row a follower may end (somebody ended it) without anything new."""
 
 Ask = Callable[[str, OnOutput, Callable[[], None]], Coroutine[Any, Any, None]]
 """Takes a request to a kept shell, with what gets its output, and what is called when there is a shell for it.
 
-Cancelling it sends SIGTERM to what follows there.
+Cancelling it sends SIGTERM to what follows there. When what gets its output raises `Held` the shell is let go, and it
+returns; the command goes on.
 """
 
 ENDED: Final = 128 + 15
@@ -146,16 +151,28 @@ class Detached:
 
     async def _follow(self) -> str:
         said = _Said(mark := secrets.token_hex(16))
+        delivery = Delivery(self._output)
 
         async def take(stream: StreamName, block: bytes) -> None:
             self._met = True
             rest = said.take(block) if stream == "stdout" else block
             self._taken[stream] += len(rest)
             if rest:
-                await self._output.take(stream, rest)
+                await delivery.take(stream, rest)
 
-        await self._ask(self._request(mark), take, self._note_begin)
-        return said.line()
+        try:
+            try:
+                await self._ask(self._request(mark), take, self._note_begin)
+            except ConnectionLost:
+                await delivery.finish()
+                raise
+            if self._ending and delivery.was_held:
+                self._taken = {"stdout": BEYOND_ALL_OUTPUT, "stderr": BEYOND_ALL_OUTPUT}
+            else:
+                await delivery.finish()
+        finally:
+            await delivery.stop()
+        return "" if delivery.was_held else said.line()
 
     def _note_begin(self) -> None:
         self._may_have_begun = True

@@ -24,7 +24,7 @@ _dsi_prepare() {
 }
 _dsi_follow() {
   local go begin length prepared request line s stat
-  s= mine= tails= others= ending= quiet=
+  s= mine= tails= others= ending= quiet= unheard=
   folder=$HOME/.dsi/run slot=$HOME/.dsi/run/@SLOTS@.$_dsi_slot
   prepared=$slot
   trap '[[ $mine ]] || rm -f -- "$prepared".*' EXIT
@@ -42,6 +42,7 @@ _dsi_follow() {
   set -- ${request%%$'\n'*}
   i=$folder/$1 beat=$folder/$2.beat mark=$3 may_start=$4 at_once=$5 orphan_s=$6 o=$7 e=$8
   trap _dsi_show USR1
+  trap _dsi_let_go USR2
   trap _dsi_end TERM
   echo "$begin$BASHPID"
   if [[ $may_start == 1 ]]; then
@@ -100,13 +101,17 @@ _dsi_supervise() {
   printf '%s\n%s' "${#1}" "$1" >&8
   exec 8>&-
   IFS= read -r s <&7
-  trap '' USR1 TERM
+  trap '' USR1 USR2 TERM
   [[ ! $ending ]] || _dsi_wait_for_group
   _dsi_sizes
   echo "$s $o_end $e_end" >>"$i.state"
   if [[ -e $i.orphan ]]; then
     _dsi_stop
     rm -f -- "$i".* "$slot".*
+    exit 0
+  fi
+  if [[ $unheard ]]; then
+    _dsi_stop
     exit 0
   fi
   # The tails may have sent all of it or not: dsi, who has counted, asks for the rest. Nothing has no rest.
@@ -152,6 +157,17 @@ _dsi_show() {  # as it comes
   ) &
   tails+=" $!"
   [[ ! $mine ]] || _dsi_watch
+}
+_dsi_let_go() {  # who gets the output holds it back: others need the shell, and who asks later follows what was written
+  local stat IFS=' '  # it came in the middle of a `read` that has none
+  trap '' USR1 USR2
+  unheard=1
+  if [[ $tails ]]; then kill -KILL $tails; else _dsi_watch; fi
+  tails=
+  exec >/dev/null 4>&-
+  IFS= read -r stat <"/proc/$BASHPID/stat"
+  set -- ${stat##*) }
+  [[ $2 != "$$" ]] || kill -KILL "$$"
 }
 _dsi_watch() {  # for dsi's sign of life
   _dsi_quiet
@@ -218,9 +234,13 @@ _dsi_reaper_lives() {
 _dsi_follow_on() {  # what another of us has started
   local p follower looks=0
   exec 8>&-  # the bash that was prepared ends
+  rm -f -- "$prepared".*  # now: we may be ended at once
   c= slot=
   _dsi_quiet
-  _dsi_state && _dsi_rest
+  if _dsi_state; then
+    trap '' USR1  # it would send all of it once more
+    _dsi_rest
+  fi
   echo "$BASHPID" >"$i.follower"
   while :; do
     [[ ! $slot ]] || _dsi_show

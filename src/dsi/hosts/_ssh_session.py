@@ -1,6 +1,7 @@
 """One SSH session: a process on the host, its two outputs, and marks in them."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any, Final, cast
 
 import asyncssh
@@ -76,6 +77,12 @@ class Process(asyncssh.SSHClientProcess[bytes]):
         """Called by asyncssh, once, in any case."""
         super().connection_lost(exc)
         self._exited.set()
+
+    async def has_ended_within(self, limit_s: float) -> bool:
+        """Wait for the end, for so long at most; give whether it has come."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._exited.wait(), limit_s)
+        return self._exited.is_set()
 
     def _end_soon(self) -> None:
         self._exited.set()

@@ -81,8 +81,8 @@ _dsi_start() {
   _dsi_pid=$!
 }
 @FOLLOW@
-printf @READY@
-printf @READY@ >&4
+echo @READY@$$
+echo @READY@ >&4
 # A head is SECRET BEGIN END HOW [BYTES] and blanks. Behind it comes what the fresh bash reads, or a request of so many
 # bytes.
 while IFS= read -r -N @HEAD_BYTES@ _dsi_head && [[ ${_dsi_head%% *} == @SECRET@ ]]; do
@@ -139,6 +139,7 @@ class Shell:
         self._secret = secrets.token_hex(16)
         self._stdout = Marked(process.stdout)
         self._stderr = Marked(process.stderr)
+        self.pid = 0
         self.usable = False
         """Whether it can take another command."""
         self.held = False
@@ -176,9 +177,10 @@ class Shell:
             .replace("@HEAD_BYTES@", str(HEAD_BYTES))
             .replace("@SLOTS@", secrets.token_hex(8))
         )
-        self._process.stdin.write(loop.replace("@READY@", f"{ready}'\\n'").encode() + b"\0")
+        self._process.stdin.write(loop.replace("@READY@", ready).encode() + b"\0")
         # What the start files print comes before, and is dropped.
         await self._drop_until(ready)
+        self.pid = int(self._stdout.line)
         self.usable = True
 
     async def _drop_until(self, mark: str) -> None:
@@ -256,6 +258,10 @@ class Shell:
             exit_status=await self._process.exit_status_in_bash(),
             said=said.decode(errors="replace").strip(),
         )
+
+    async def has_ended_within(self, limit_s: float) -> bool:
+        """Wait for its process on the host to end, for so long at most; give whether it has."""
+        return await self._process.has_ended_within(limit_s)
 
     async def close(self) -> None:
         """End the session, and wait until it has. A command in it goes on: end that first."""

@@ -133,11 +133,11 @@ class Host(abc.ABC):
         its whole process group: SIGTERM, `END_GRACE_S` later SIGKILL. Past a limit `on_limit` comes first.
 
         With `outlives_s` the command is not lost with the connection: when that breaks and another takes its place,
-        each output goes on where it left off, and the command has run once. `on_output` doesn't hold it back. The host
-        ends a command for which dsi was not heard of for so many seconds. Not with `stdin` or `tty`. `joined`: stderr
-        comes as stdout, in the order in which both were written (where the command outlives the connection; else as
-        they come). With a `handle` of `new_handle` another dsi can `resume` it when this one is gone; what it wrote
-        stays on the host until `release`.
+        each output goes on where it left off, and the command has run once. `on_output` holds back neither it nor
+        other commands. The host ends a command for which dsi was not heard of for so many seconds. Not with `stdin` or
+        `tty`. `joined`: stderr comes as stdout, in the order in which both were written (where the command outlives
+        the connection; else as they come). With a `handle` of `new_handle` another dsi can `resume` it when this one
+        is gone; what it wrote stays on the host until `release`.
 
         Raises:
             CommandFailed: exit status not 0 (unless `check` is false).

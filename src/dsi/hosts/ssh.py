@@ -16,8 +16,10 @@ from dsi.hosts import _ssh_files
 from dsi.hosts._local_ports import LocalListener
 from dsi.hosts._output import LAST_WORDS_S, Output, follow
 from dsi.hosts._ssh_connection import WINDOW_BYTES, Login
-from dsi.hosts._ssh_detached import Detached, group_script, new_handle
+from dsi.hosts._ssh_delivery import Held
+from dsi.hosts._ssh_detached import BEYOND_ALL_OUTPUT, Detached, group_script, new_handle
 from dsi.hosts._ssh_end import end_group
+from dsi.hosts._ssh_let_go import let_go
 from dsi.hosts._ssh_machine import Link, Machine, Note, make_machine
 from dsi.hosts._ssh_ports import SshListener, join_streams, who_listens
 from dsi.hosts._ssh_served import Memory, OwnMemory
@@ -33,9 +35,6 @@ _log = structlog.get_logger(__name__)
 
 CONNECT_S: Final = 10.0
 """How long a connection from the host to somewhere may take before the other side counts as not there."""
-
-BEYOND_ALL_OUTPUT: Final = 1 << 62
-"""More bytes than a command ever wrote: who begins there gets none of them."""
 
 VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """What can be the name of a variable of the environment (POSIX, 3.231)."""
@@ -86,6 +85,9 @@ async def connect_ssh(
 class _Running:
     command: Command
     link: Link
+    shell: Shell | None = None
+    detached: str = ""
+    """What command that outlives the connection is followed (empty: none)."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -229,7 +231,7 @@ class SshHost(Host):
             asked = Command(request, is_request=True)
             nudging = asyncio.create_task(self._machine.nudge(asked))
             try:
-                await self._run_ours(asked, on_output=take, what=command, on_begin=on_begin)
+                await self._run_ours(asked, on_output=take, what=command, on_begin=on_begin, detached=handle.id)
             finally:
                 nudging.cancel()
 
@@ -263,8 +265,12 @@ class SshHost(Host):
         on_output: OnOutput | None = None,
         what: str | None = None,
         on_begin: Callable[[], None] | None = None,
+        detached: str = "",
     ) -> Result:
-        """Run a script of our own, which people know as `what`. `on_begin` is called when there is a shell for it."""
+        """Run a script of our own, which people know as `what`. `on_begin` is called when there is a shell for it.
+
+        `detached`: the command that it follows. When `on_output` raises `Held` that is let go, and goes on.
+        """
         async with self._place(tty=False) as (link, shell):
             if on_begin is not None:
                 on_begin()
@@ -272,6 +278,7 @@ class SshHost(Host):
             script = what or asked.text
             assert shell is not None
             with self._counted(asked, link) as running, self._explained(script, link):
+                running.shell, running.detached = shell, detached
                 return await follow(
                     self._status(link.shells.run(shell, asked, output), running),
                     end=lambda: self._end(running),
@@ -346,6 +353,10 @@ class SshHost(Host):
         pid = running.command.pid
         try:
             return await work
+        except Held:
+            assert running.shell is not None, "on a terminal nothing outlives the connection"
+            await let_go(running.link, running.shell, pid.result(), running.detached)
+            return 0
         except ShellGone as gone:
             if not gone.begun or gone.exit_status is None:
                 raise
