@@ -48,7 +48,8 @@ class Problem:
 class HostEntry:
     """One listing of a host in `infrastructure_provisioning.out`: `role.index`, and how to reach it.
 
-    `ssh_keepalive_s` is how soon a dead connection is noticed, `ssh_reconnect_s` how long another one is tried for.
+    `ssh_keepalive_s` is how soon a dead connection is noticed, `ssh_reconnect_s` how long another one is tried for,
+    `ssh_max_output_bytes` how much of a command's output may lie on the host.
     `home` is set for a host that lives on this machine (its home folder), else None.
     """
 
@@ -61,6 +62,7 @@ class HostEntry:
     ssh_key_file: str | None = None
     ssh_keepalive_s: float = 15.0
     ssh_reconnect_s: float = 120.0
+    ssh_max_output_bytes: int = 1 << 30
     home: str | None = None
 
     @property

@@ -66,6 +66,7 @@ class TfVars(Section):
     ssh_key_file: OptionalText = None
     ssh_keepalive_seconds: float = Field(15, gt=0)
     ssh_reconnect_seconds: float = Field(120, ge=0)
+    ssh_max_output_bytes: int = Field(1 << 30, ge=1 << 20)
 
     @property
     def mongod_count(self) -> int:

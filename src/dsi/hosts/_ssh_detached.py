@@ -18,13 +18,17 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
+import structlog
+
 from dsi import clock
-from dsi.errors import ConnectionLost, HostError
+from dsi.errors import ConnectionLost, HostError, HostUnreachable
 from dsi.hosts._output import Output
 from dsi.hosts._ssh_delivery import Delivery
 from dsi.hosts._ssh_shell import exports
 from dsi.hosts.base import Handle, OnOutput
 from dsi.model import StreamName
+
+_log = structlog.get_logger(__name__)
 
 FOLDER: Final = ".dsi/run"
 """In the home folder of the host's user; for that user alone."""
@@ -49,6 +53,7 @@ ENDED: Final = 128 + 15
 class Detached:
     """One command that outlives the connection. `ask` runs our scripts, `reach` waits for the connection.
 
+    More than `limit_bytes` of its output may not lie on the host; `free` gives back the disk space of what is here.
     `skip_bytes`: another dsi has begun it, and has got so much of its stdout (None: it is to be begun).
     """
 
@@ -64,6 +69,8 @@ class Detached:
         handle: Handle,
         orphan_s: float,
         joined: bool,
+        limit_bytes: int,
+        free: Callable[[StreamName, int], None],
         skip_bytes: int | None = None,
     ) -> None:
         self.id = handle.id
@@ -74,6 +81,10 @@ class Detached:
         self._reach = reach
         self._output = output
         self._taken: dict[StreamName, int] = {"stdout": skip_bytes or 0, "stderr": 0}
+        self._limit_bytes = limit_bytes
+        self._free = free
+        self._freed: dict[StreamName, int] = {"stdout": 0, "stderr": 0}
+        self._joined = joined
         self._met = self._may_have_begun = skip_bytes is not None
         self._ending = False
         self._asking: asyncio.Task[str] | None = None
@@ -86,17 +97,17 @@ class Detached:
         """Start it, follow it over as many connections as it takes, and give its exit status.
 
         Raises:
-            HostUnreachable, HostError: it has certainly not begun.
+            HostUnreachable: the connection was given up, and it has certainly not begun.
             ConnectionLost: it may have: then the connection was given up, the host rebooted, the supervisor ended.
         """
         try:
             return await self._status()
-        except HostError as problem:
-            if not self._may_have_begun or isinstance(problem, ConnectionLost):
+        except HostUnreachable as given_up:
+            if not self._may_have_begun:
                 raise
             raise ConnectionLost(
-                self._host, f"what ran there may have taken effect or not: {problem.message}"
-            ) from problem
+                self._host, f"what ran there may have taken effect or not: {given_up.message}"
+            ) from given_up
 
     async def _status(self) -> int:
         try:
@@ -114,10 +125,12 @@ class Detached:
             match said.split():
                 case [exit_status, "all"]:
                     return int(exit_status)
-                case [_, "more"]:
+                case [exit_status, "all", "full"]:
+                    await self._say_that_it_was_too_much()
+                    return int(exit_status) or ENDED
+                case [_, "more", *_]:
                     self.was_long = True
                 case ["refused"]:
-                    self._may_have_begun = False
                     raise HostError(self._host, f"can't write in {FOLDER} of the home folder: is the disk full?")
                 case ["gone"]:
                     raise ConnectionLost(
@@ -158,6 +171,7 @@ class Detached:
             self._met = True
             rest = said.take(block) if stream == "stdout" else block
             self._taken[stream] += len(rest)
+            self._free_what_was_taken(stream)
             if rest:
                 await delivery.take(stream, rest)
 
@@ -175,6 +189,21 @@ class Detached:
             await delivery.stop()
         return "" if delivery.was_held else said.line()
 
+    def _free_what_was_taken(self, stream: StreamName) -> None:
+        """Have it take no disk there any more, but for the end: of that a crash of dsi's machine may lose some here."""
+        kept_bytes = self._limit_bytes // 8
+        if self._taken[stream] - self._freed[stream] >= 2 * kept_bytes:
+            self._freed[stream] = self._taken[stream] - kept_bytes
+            self._free(stream, self._freed[stream])
+
+    async def _say_that_it_was_too_much(self) -> None:
+        what = (
+            f"ended by dsi: more than {self._limit_bytes} bytes of its output lay on {self._host} "
+            "(infrastructure_provisioning.tfvars.ssh_max_output_bytes)"
+        )
+        _log.warning(what)
+        await self._output.take("stdout" if self._joined else "stderr", f"\n[{what}]\n".encode())
+
     def _note_begin(self) -> None:
         self._may_have_begun = True
 
@@ -188,6 +217,7 @@ class Detached:
             str(self._orphan_s),
             str(self._taken["stdout"]),
             str(self._taken["stderr"]),
+            str(self._limit_bytes),
         ]
         return f"{' '.join(arguments)}\n{'' if self._met else self._text}"
 
@@ -251,6 +281,17 @@ class _Said:
 def group_script(name: str) -> str:
     """Give what says a command's process group: its own pid, since it was started in a group of its own."""
     return f"{{ IFS=' ' read -r _ c _ <{FOLDER}/{name}.state && echo \"$c\"; }} 2>/dev/null\nexit 0\n"
+
+
+def free_script(name: str, stream: StreamName, size_bytes: int) -> str:
+    """Give what frees the first bytes of a command's output; where the file system can't, they stay."""
+    return "\n".join(
+        [
+            f"cd {FOLDER} && IFS=' ' read -r slot _ <{name}.state || exit 0",
+            f"fallocate --punch-hole --offset 0 --length {size_bytes} $slot.{stream.removeprefix('std')} 2>/dev/null",
+            "exit 0\n",
+        ]
+    )
 
 
 def beat_script(token: str) -> str:

@@ -40,7 +40,7 @@ _dsi_follow() {
   IFS= read -r -N "$length" request <&3 || exit
   exec </dev/null 3<&-
   set -- ${request%%$'\n'*}
-  i=$folder/$1 beat=$folder/$2.beat mark=$3 may_start=$4 at_once=$5 orphan_s=$6 o=$7 e=$8
+  i=$folder/$1 beat=$folder/$2.beat mark=$3 may_start=$4 at_once=$5 orphan_s=$6 o=$7 e=$8 limit=$9
   trap _dsi_show USR1
   trap _dsi_let_go USR2
   trap _dsi_end TERM
@@ -137,6 +137,10 @@ _dsi_quiet() {  # a pipe in which nothing comes
   quiet=1
 }
 _dsi_rest() {
+  if [[ -e $i.full ]]; then  # of what it wrote until it was ended no more is told than was allowed
+    ((o_end <= o + limit)) || o_end=$((o + limit))
+    ((e_end <= e + limit)) || e_end=$((e + limit))
+  fi
   ((o_end > o)) && _dsi_part "$slot.out" "$o" "$o_end"
   ((e_end > e)) && _dsi_part "$slot.err" "$e" "$e_end" >&4
   _dsi_tell "$s all"
@@ -169,13 +173,21 @@ _dsi_let_go() {  # who gets the output holds it back: others need the shell, and
   set -- ${stat##*) }
   [[ $2 != "$$" ]] || kill -KILL "$$"
 }
-_dsi_watch() {  # for dsi's sign of life
+_dsi_watch() {  # for dsi's sign of life, and that its output doesn't fill the disk
   _dsi_quiet
   (
     trap - TERM
     last=0
-    until _dsi_orphaned; do IFS= read -r -t 2 -u 5 _; done
-    : >"$i.orphan"
+    while :; do
+      if _dsi_orphaned; then
+        : >"$i.orphan"
+        break
+      elif _dsi_full; then
+        : >"$i.full"
+        break
+      fi
+      IFS= read -r -t 2 -u 5 _
+    done
     kill -TERM -- "-$c"
     IFS= read -r -t 4.5 -u 5 _
     kill -KILL -- "-$c"
@@ -186,6 +198,9 @@ _dsi_orphaned() {
   _dsi_now
   IFS= read -r last <"$beat"
   ((last > 0 && up - last > orphan_s * 100))
+}
+_dsi_full() {  # what was freed takes no blocks
+  { read -r o_end && read -r e_end; } < <(stat -c %b "$slot.out" "$slot.err") && (((o_end + e_end) * 512 > limit))
 }
 _dsi_end() {  # dsi sends SIGKILL to us 5 s after SIGTERM, and the command must be gone by then
   [[ ! $ending ]] || return
@@ -218,6 +233,7 @@ _dsi_stop() {
 }
 _dsi_tell() {
   _dsi_stop
+  [[ ! -e $i.full ]] || set -- "$1 full"
   printf '%s%s\n' "$mark" "$1"
   exit 0
 }

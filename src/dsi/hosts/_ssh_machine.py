@@ -17,11 +17,12 @@ from dsi import clock
 from dsi.errors import HostError, HostUnreachable
 from dsi.hosts._output import Output
 from dsi.hosts._ssh_connection import RETRY_S, Login, log_in
-from dsi.hosts._ssh_detached import beat_script, leave_script, removal_script, sweep_script
+from dsi.hosts._ssh_detached import beat_script, free_script, leave_script, removal_script, sweep_script
 from dsi.hosts._ssh_pool import Shells
 from dsi.hosts._ssh_served import SERVED_BY, Memory, Served, end_script
 from dsi.hosts._ssh_session import NoSession, ShellGone
 from dsi.hosts._ssh_shell import Command
+from dsi.model import StreamName
 
 _log = structlog.get_logger(__name__)
 
@@ -113,6 +114,8 @@ class Machine:
 
     def __init__(self, login: Login, link: Link, *, limit_s: float, note: Note, memory: Memory) -> None:
         self.login = login
+        self.max_output_bytes = 1 << 30
+        """How much of one command's output may lie on the host."""
         self._memory = memory
         self._limit_s = limit_s
         self._note = note
@@ -185,6 +188,10 @@ class Machine:
                         await asyncio.shield(self._start(self._whisper(f"kill -USR1 {pids} 2>/dev/null; exit 0")))
             finally:
                 self._late.discard(pid)
+
+    def free(self, detached: str, stream: StreamName, size_bytes: int) -> None:
+        """Give the host back the disk space of the first bytes of a detached command's output, which are here."""
+        self._start(self._whisper(free_script(detached, stream, size_bytes)))
 
     def finish(self, detached: str, *, at_once: bool) -> None:
         """Note that nothing more is wanted of a detached command. What is left of it goes now, or with some others."""

@@ -55,6 +55,7 @@ async def connect_ssh(
     keepalive_s: float = 15.0,
     connect_timeout_s: float = 10.0,
     reconnect_s: float = 120.0,
+    max_output_bytes: int = 1 << 30,
     note: Note = unheard,
     memory: Memory | None = None,
 ) -> "SshHost":
@@ -63,7 +64,8 @@ async def connect_ssh(
     Port, user and keys that aren't given come from `~/.ssh/config`, the agent and ssh's defaults; with a `key_file`
     only that key is tried. The host's key is looked up in the file `known_hosts`, and written there the first time.
     A dead peer is noticed within `keepalive_s`. A connection that breaks is set up again, for up to `reconnect_s`;
-    `note` gets the events of that, as `Timeline.add` does. An sshd that still serves an earlier connection is ended, as
+    `note` gets the events of that, as `Timeline.add` does. `max_output_bytes` of one command's output may lie there. An
+    sshd that still serves an earlier connection is ended, as
     far as `memory` knows of it (None: of connections of this host).
 
     Raises:
@@ -78,7 +80,9 @@ async def connect_ssh(
         keepalive_s=keepalive_s,
         connect_timeout_s=connect_timeout_s,
     )
-    return SshHost(name, await make_machine(name, login, limit_s=reconnect_s, note=note, memory=memory or OwnMemory()))
+    machine = await make_machine(name, login, limit_s=reconnect_s, note=note, memory=memory or OwnMemory())
+    machine.max_output_bytes = max_output_bytes
+    return SshHost(name, machine)
 
 
 @dataclass(eq=False)
@@ -245,6 +249,8 @@ class SshHost(Host):
             handle=handle,
             orphan_s=outlives_s,
             joined=joined,
+            limit_bytes=self._machine.max_output_bytes,
+            free=lambda stream, size_bytes: self._machine.free(handle.id, stream, size_bytes),
             skip_bytes=skip_bytes,
         )
 

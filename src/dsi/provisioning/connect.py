@@ -84,6 +84,7 @@ async def _log_in(entry: HostEntry, state: State, note: Note, memory: Memory | N
         known_hosts=state.make_folder() / _KNOWN_HOSTS,
         keepalive_s=entry.ssh_keepalive_s,
         reconnect_s=entry.ssh_reconnect_s,
+        max_output_bytes=entry.ssh_max_output_bytes,
         note=note,
         memory=memory,
     )

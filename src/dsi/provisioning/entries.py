@@ -23,6 +23,7 @@ def entries_of(lists: HostLists, tfvars: TfVars) -> list[HostEntry]:
             ssh_key_file=host.ssh_key_file or tfvars.ssh_key_file or None,
             ssh_keepalive_s=tfvars.ssh_keepalive_seconds,
             ssh_reconnect_s=tfvars.ssh_reconnect_seconds,
+            ssh_max_output_bytes=tfvars.ssh_max_output_bytes,
             home=host.home,
         )
         for role in ROLES
