@@ -115,6 +115,10 @@ def test_what_a_test_had_measured_and_its_servers_had_logged_outlives_a_sigkill_
     process = work.start("run")
     output = tmp_path / "reports" / "second" / "test_output.log"
     wait_until(lambda: process.poll() is not None or (output.exists() and "speed" in output.read_text()), "it measures")
+    diagnostics = tmp_path / ".dsi" / "hosts" / "mongod.0" / "home" / "data" / "dbs" / "diagnostic.data"
+    wait_until(
+        lambda: list(diagnostics.glob("metrics.*")) != [], "the server, which measures itself once a second, has"
+    )
     killed = (tmp_path / "reports").resolve()
     process.kill()
     process.communicate()
@@ -182,7 +186,8 @@ def test_what_is_too_large_or_can_not_be_written_is_told_and_the_rest_is_fetched
     work.dsi("run")
     node = tmp_path / "reports" / "full" / NODE
     log = (node / "mongod.log").read_bytes()
-    assert (len(log), log[-8:]) == (1_000_000, b"the end\n")
+    assert len(log) == 1_000_000
+    assert b"the end\n" in log[-20_000:]  # the server goes on
     assert [core.name for core in node.glob("core*")] == ["core.2"]
     told = [event["message"] for event in work.events("warning") if event.get("node") == "single"]
     for part in ("mongod.log has", "core.1 has", "diagnostic.data/metrics.interim"):
