@@ -20,7 +20,7 @@ _SPANS_ASKED_FOR: Final = frozenset({"cluster_start", "restart_mongodb"})
 """Whatever disturbs the servers on purpose, as long as it lasts."""
 _COMMANDS: Final = frozenset({"hook_command", "during_test_command", "dsisocket_command"})
 STAGE_ENDS: Final = ("provision_end", "install_end", "cluster_start_end")
-_NOTED: Final = frozenset({"timeline", "node_down", "warning", "restart_mongodb_end", "task_end", *STAGE_ENDS})
+_NOTED: Final = frozenset({"timeline", "stage", "node_down", "warning", "restart_mongodb_end", "task_end", *STAGE_ENDS})
 _TEARDOWN: Final = "infrastructure_teardown"
 _CALLED_OFF: Final = "CancelledError"
 _MAX_LINE_BYTES: Final = 16 << 20
@@ -80,8 +80,13 @@ class History:
 
     @property
     def ended(self) -> bool:
-        """Tell whether the task came to its end."""
+        """Tell whether the task came to its end, or something that it told of kept it from that."""
         return bool(self.noted.get("task_end"))
+
+    @property
+    def unfinished(self) -> bool:
+        """Tell whether something had begun, a stage or a test, and has no end: dsi was killed, or still runs."""
+        return self.known and bool(self.noted.get("stage") or self.tests) and not self.ended and not self.torn_down
 
     def test_at(self, time_s: float) -> str | None:
         """Give the test that ran at a moment."""

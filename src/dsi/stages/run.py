@@ -58,6 +58,8 @@ async def run(session: Session, *, keep: bool = False) -> TaskOutcome | None:
     try:
         for name, stage in stages.items():
             outcome = await _run_stage(session, name, stage) or outcome
+        if outcome is None:  # what ends without an end in its timeline was killed
+            session.timeline.add("task_end", error="", interrupted=False, notes=[])
     except BaseException:
         if not keep:
             await _teardown_after_an_error(session)

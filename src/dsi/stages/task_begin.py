@@ -41,7 +41,7 @@ def told_if_it_breaks(session: Session, stage: str) -> Iterator[None]:
         yield
     except BaseException as problem:  # a bug of ours, too: what stands there says that dsi was killed
         results = session.results
-        if results is not None and not results.are_decided:
+        if results is None or not results.are_decided:
             interrupted = isinstance(problem, asyncio.CancelledError)
             if interrupted:
                 session.timeline.add("interrupted")
@@ -49,7 +49,8 @@ def told_if_it_breaks(session: Session, stage: str) -> Iterator[None]:
             what = str(problem) if isinstance(problem, DsiError) else f"a bug in dsi: {problem!r}"
             error = f"interrupted in {stage}" if interrupted else f"{stage}: {what}"
             session.timeline.add("task_end", error="" if interrupted else error, interrupted=interrupted, notes=[])
-            _write(results, error, interrupted=interrupted)
+            if results is not None:
+                _write(results, error, interrupted=interrupted)
         raise
 
 

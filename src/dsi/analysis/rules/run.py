@@ -25,20 +25,26 @@ def _test_failed(history: History, _folder: Folder) -> Iterator[Finding]:
 
 
 def _run_unfinished(history: History, _folder: Folder) -> Iterator[Finding]:
-    if not history.known or history.ended or history.torn_down or not history.tests:
+    if not history.unfinished:
         return
     unfinished = [test.id for test in history.tests.values() if test.status == "unfinished"]
-    where = f"in test {unfinished[-1]}" if unfinished else "outside of a test"
+    where = f"in test {unfinished[-1]}" if unfinished else _outside_of_a_test(history)
     yield Finding(
         rule="run_unfinished",
         severity="error",
-        message=f"the timeline ends {where}, without the end of the task: dsi was killed, or still runs. What was "
+        message=f"the timeline ends {where}, without the end of the run: dsi was killed, or still runs. What was "
         "measured until then is here. `dsi test-control --attach` goes on with a cmd that still runs; `dsi teardown` "
         "ends what is left",
         test=unfinished[-1] if unfinished else None,
         file=FILE,
         time_s=history.last_s,
     )
+
+
+def _outside_of_a_test(history: History) -> str:
+    before_the_tests = all(test.status == "not run" for test in history.tests.values())
+    stages = history.noted.get("stage", ())
+    return f"in stage {stages[-1].fields.get('stage')}" if before_the_tests and stages else "outside of a test"
 
 
 def _stage_failed(history: History, _folder: Folder) -> Iterator[Finding]:
