@@ -13,7 +13,7 @@ from dsi.stages.mongodb_setup import mongodb_setup
 from dsi.stages.provision import provision
 from dsi.stages.running_test import insist_on_none
 from dsi.stages.session import Session
-from dsi.stages.task_begin import begin_task, told_if_it_breaks
+from dsi.stages.task_begin import begin_task, end_in_the_timeline, told_if_it_breaks
 from dsi.stages.task_results import TaskResults
 from dsi.stages.teardown import teardown
 from dsi.stages.test_control import test_control
@@ -59,7 +59,7 @@ async def run(session: Session, *, keep: bool = False) -> TaskOutcome | None:
         for name, stage in stages.items():
             outcome = await _run_stage(session, name, stage) or outcome
         if outcome is None:  # what ends without an end in its timeline was killed
-            session.timeline.add("task_end", error="", interrupted=False, notes=[])
+            end_in_the_timeline(session.timeline)
     except BaseException:
         if not keep:
             await _teardown_after_an_error(session)

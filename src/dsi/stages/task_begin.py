@@ -1,7 +1,7 @@
 """A task from its first stage on: what stands there of an earlier one is replaced before anything can break."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import structlog
@@ -9,9 +9,11 @@ import structlog
 from dsi import config
 from dsi.config import Tree
 from dsi.errors import DsiError, ReportError
+from dsi.runner import tell_interrupt
 from dsi.stages.results import perf_files
 from dsi.stages.session import Session
 from dsi.stages.task_results import TaskResults, killed_before
+from dsi.timeline import Timeline
 
 log = structlog.get_logger()
 
@@ -40,22 +42,28 @@ def told_if_it_breaks(session: Session, stage: str) -> Iterator[None]:
     try:
         yield
     except BaseException as problem:  # a bug of ours, too: what stands there says that dsi was killed
-        results = session.results
-        if results is None or not results.are_decided:
-            interrupted = isinstance(problem, asyncio.CancelledError)
-            if interrupted:
-                session.timeline.add("interrupted")
-                log.warning("interrupted: ending in good order; once more to stop at once")
-            what = str(problem) if isinstance(problem, DsiError) else f"a bug in dsi: {problem!r}"
-            error = f"interrupted in {stage}" if interrupted else f"{stage}: {what}"
-            session.timeline.add("task_end", error="" if interrupted else error, interrupted=interrupted, notes=[])
-            if results is not None:
-                _write(results, error, interrupted=interrupted)
+        if session.results is None or not session.results.are_decided:
+            _tell(session, stage, problem)
         raise
 
 
-def _write(results: TaskResults, error: str, *, interrupted: bool) -> None:
+def _tell(session: Session, stage: str, problem: BaseException) -> None:
+    interrupted = isinstance(problem, asyncio.CancelledError)
+    if interrupted:
+        tell_interrupt(session.timeline, f"{stage} is called off, and no test runs")
+    what = str(problem) if isinstance(problem, DsiError) else f"a bug in dsi: {problem!r}"
+    error = f"interrupted in {stage}" if interrupted else f"{stage}: {what}"
+    unwritten = ""
     try:
-        results.end_before_the_tests(error, interrupted=interrupted)
-    except ReportError as problem:  # what broke the stage is to be seen
-        log.error("what came of the task can't be written", error=str(problem))
+        if session.results is not None:
+            session.results.end_before_the_tests(error, interrupted=interrupted)
+    except ReportError as failure:  # what broke the stage is to be seen
+        unwritten = str(failure)
+        log.error("what came of the task can't be written", error=unwritten)
+    end_in_the_timeline(session.timeline, "" if interrupted else error, unwritten, interrupted=interrupted)
+
+
+def end_in_the_timeline(timeline: Timeline, *errors: str, interrupted: bool = False, notes: Sequence[str] = ()) -> None:
+    """Tell that the task is over. It comes after all else is written: who reads it can rely on what stands there."""
+    error = "; ".join(dict.fromkeys(filter(None, errors)))
+    timeline.add("task_end", error=error, interrupted=interrupted, notes=list(notes))

@@ -34,7 +34,7 @@ from dsi.stages.results import ResultsOfATest, perf_files
 from dsi.stages.running_test import RunningTestKept, insist_on_none, what_to_take_over
 from dsi.stages.scope import scope_of
 from dsi.stages.session import Session
-from dsi.stages.task_begin import begin_task, told_if_it_breaks
+from dsi.stages.task_begin import begin_task, end_in_the_timeline, told_if_it_breaks
 from dsi.stages.task_results import STAGE, TaskResults
 from dsi.systems.mongodb import Deployment
 
@@ -123,12 +123,16 @@ async def _run_task(
     await note_clock_offsets(context.inventory, session.timeline)
     outcome = await runner.run()
     await note_clock_offsets(context.inventory, session.timeline)
-    session.timeline.add("task_end", error=outcome.error, interrupted=outcome.interrupted, notes=outcome.notes)
+    unwritten = ""
     try:
         task_results.write(outcome)
         copy_configuration(session.work_directory, reports)
     except ReportError as problem:  # how the tests ended is still to be shown
-        outcome.error = outcome.error or str(problem)
+        unwritten = str(problem)
+    end_in_the_timeline(
+        session.timeline, outcome.error, unwritten, interrupted=outcome.interrupted, notes=outcome.notes
+    )
+    outcome.error = outcome.error or unwritten
     return outcome
 
 
