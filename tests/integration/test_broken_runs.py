@@ -79,6 +79,8 @@ def test_after_an_interrupted_setup_no_test_runs_on_a_cluster_that_is_none_yet(t
     assert process.returncode == 130, err
     refused = work.dsi("test-control", exit_status=3).stderr
     assert "did not come to its end (it failed, or was interrupted): run `dsi mongodb-setup` again first" in refused
+    assert not (tmp_path / "reports").exists()
+    assert not (tmp_path / "test_control.out.yml").exists()
     work.dsi("conn", "md.0", "-c", "touch again")
     work.dsi("mongodb-setup")
     work.dsi("test-control")

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 
 import structlog
 
-from dsi import config
 from dsi.config import Tree
 from dsi.errors import DsiError, ReportError
 from dsi.runner import tell_interrupt
@@ -29,8 +28,7 @@ def begin_task(session: Session, tree: Tree, stage: str) -> TaskResults:
     if session.reports is None and (killed := killed_before(tree)):
         log.warning(killed)
     reports = session.start_reports()
-    settings = config.test_control(tree, lenient=True)
-    results = session.results = TaskResults(tree, reports, settings.task_name, [test.id for test in settings.run])
+    results = session.results = TaskResults(tree, reports)
     perf_files(tree, reports, session.work_directory).begin()
     results.begin_stage(stage)
     return results

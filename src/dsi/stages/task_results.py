@@ -1,10 +1,10 @@
 """What is written of a task's outcome: `test_control.out.yml`, and `reports/junit.xml`."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from dsi import config
 from dsi.clock import SYSTEM
 from dsi.config import Tree
 from dsi.errors import ReportError
@@ -34,19 +34,24 @@ _KINDS: Final[dict[Status, Kind]] = {
 class TaskResults:
     """Writes them, again and again as the task goes on, from its first stage on.
 
-    `task_name` is the name of the suite in junit.xml, `tests` are the ids of those that are to run. `unwritten`: why
-    what was to be written last could not be; empty: it was. `are_decided`: what came before the tests is over.
+    `unwritten`: why what was to be written last could not be; empty: it was. `are_decided`: what came before the tests
+    is over.
     """
 
-    def __init__(self, tree: Tree, reports: Path, task_name: str, tests: Sequence[str]) -> None:
+    def __init__(self, tree: Tree, reports: Path) -> None:
         self.unwritten = ""
         self.are_decided = False
-        self._tree = tree
         self.reports = reports
-        self._task_name = task_name
-        self._tests = tests
+        self.go_on_with(tree)
         self._last: TaskOutcome | None = None
         self._begun_s = SYSTEM.wall_s()
+
+    def go_on_with(self, tree: Tree) -> None:
+        """Take the tests, and the name of their suite in junit.xml, from the configuration as it is now."""
+        settings = config.test_control(tree, lenient=True)
+        self._tree = tree
+        self._task_name = settings.task_name
+        self._tests = [test.id for test in settings.run]
 
     def begin_stage(self, stage: str) -> None:
         """Write what is true if dsi is killed in this stage, before the first test.

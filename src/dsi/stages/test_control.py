@@ -49,11 +49,17 @@ async def test_control(session: Session) -> TaskOutcome:
     """
     tree = session.begin(STAGE)
     await insist_on_none(session.state)
-    results = begin_task(session, tree, STAGE)
+    insist_on_its_end(session.state)
+    if session.results is not None:  # of `dsi run`, which has begun the task, and tells what breaks it
+        session.results.go_on_with(tree)
+        return await _run_all(session, tree, session.results)
     with told_if_it_breaks(session, STAGE):
-        insist_on_its_end(session.state)
-        await _insist_on_nodes(await session.deployment(tree))
-        return await _run_task(session, tree, results)
+        return await _run_all(session, tree, begin_task(session, tree, STAGE))
+
+
+async def _run_all(session: Session, tree: Tree, results: TaskResults) -> TaskOutcome:
+    await _insist_on_nodes(await session.deployment(tree))
+    return await _run_task(session, tree, results)
 
 
 async def attach(session: Session) -> TaskOutcome:
@@ -66,7 +72,7 @@ async def attach(session: Session) -> TaskOutcome:
     running, reports = await what_to_take_over(session.state, plan_of(tree))
     session.resume_reports(reports)
     log.info(f"going on with test {running.test}, begun {isoformat(running.start_s)}")
-    results = TaskResults(tree, reports, config.test_control(tree).task_name, ())
+    results = TaskResults(tree, reports)
     # A node that is down is no reason to leave the test alone: it will be failed for that.
     return await _run_task(session, tree, results, running)
 
