@@ -5,7 +5,7 @@ from typing import Final
 
 import structlog
 
-from dsi.errors import DsiError, Preflight, ReportError
+from dsi.errors import DsiError, Preflight, ReportError, sentence_of
 from dsi.runner import TaskOutcome
 from dsi.stages.analysis import insist_on_rules
 from dsi.stages.bootstrap import bootstrap
@@ -59,7 +59,7 @@ async def run(session: Session, *, keep: bool = False) -> TaskOutcome | None:
         for name, stage in stages.items():
             outcome = await _run_stage(session, name, stage) or outcome
         if outcome is None:  # what ends without an end in its timeline was killed
-            end_in_the_timeline(session.timeline)
+            end_in_the_timeline(session.timeline, TaskOutcome())
     except BaseException:
         if not keep:
             await _teardown_after_an_error(session)
@@ -95,7 +95,7 @@ async def _teardown_after_the_task(session: Session, outcome: TaskOutcome | None
     except DsiError as problem:
         if outcome is None:
             raise
-        failed = f"teardown failed: {problem}; `dsi teardown` tries again"
+        failed = f"teardown failed: {sentence_of(str(problem), outcome.log_lines)}; `dsi teardown` tries again"
     if outcome is not None and session.results is not None:
         _complete(session.results, outcome, failed)
 

@@ -1,14 +1,14 @@
 """A task from its first stage on: what stands there of an earlier one is replaced before anything can break."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import structlog
 
 from dsi.config import Tree
-from dsi.errors import DsiError, ReportError
-from dsi.runner import tell_interrupt
+from dsi.errors import DsiError, ReportError, sentence_of
+from dsi.runner import TaskOutcome, tell_interrupt
 from dsi.stages.results import perf_files
 from dsi.stages.session import Session
 from dsi.stages.task_results import TaskResults, killed_before
@@ -49,19 +49,29 @@ def _tell(session: Session, stage: str, problem: BaseException) -> None:
     interrupted = isinstance(problem, asyncio.CancelledError)
     if interrupted:
         tell_interrupt(session.timeline, f"{stage} is called off, and no test runs")
-    what = str(problem) if isinstance(problem, DsiError) else f"a bug in dsi: {problem!r}"
+    log_lines: list[str] = []
+    what = sentence_of(str(problem), log_lines) if isinstance(problem, DsiError) else f"a bug in dsi: {problem!r}"
     error = f"interrupted in {stage}" if interrupted else f"{stage}: {what}"
     unwritten = ""
     try:
         if session.results is not None:
-            session.results.end_before_the_tests(error, interrupted=interrupted)
+            session.results.end_before_the_tests(error, log_lines, interrupted=interrupted)
     except ReportError as failure:  # what broke the stage is to be seen
         unwritten = str(failure)
         log.error("what came of the task can't be written", error=unwritten)
-    end_in_the_timeline(session.timeline, "" if interrupted else error, unwritten, interrupted=interrupted)
+    outcome = TaskOutcome(error="" if interrupted else error, interrupted=interrupted, log_lines=log_lines)
+    end_in_the_timeline(session.timeline, outcome, unwritten)
 
 
-def end_in_the_timeline(timeline: Timeline, *errors: str, interrupted: bool = False, notes: Sequence[str] = ()) -> None:
-    """Tell that the task is over. It comes after all else is written: who reads it can rely on what stands there."""
-    error = "; ".join(dict.fromkeys(filter(None, errors)))
-    timeline.add("task_end", error=error, interrupted=interrupted, notes=list(notes))
+def end_in_the_timeline(timeline: Timeline, outcome: TaskOutcome, unwritten: str = "") -> None:
+    """Tell that the task is over; `unwritten`: why what came of it could not be written.
+
+    It comes after all else is written: who reads it can rely on what stands there.
+    """
+    timeline.add(
+        "task_end",
+        error="; ".join(filter(None, (outcome.error, unwritten))),
+        interrupted=outcome.interrupted,
+        notes=outcome.notes,
+        log_lines=outcome.log_lines,
+    )

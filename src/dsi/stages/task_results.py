@@ -1,6 +1,7 @@
 """What is written of a task's outcome: `test_control.out.yml`, and `reports/junit.xml`."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,14 +62,14 @@ class TaskResults:
         """
         self._write(self._none_has_run(f"dsi was killed before, in {stage}", f"{KILLED} in {stage}"))
 
-    def end_before_the_tests(self, error: str, *, interrupted: bool) -> None:
+    def end_before_the_tests(self, error: str, log_lines: list[str], *, interrupted: bool) -> None:
         """Write that no test has run, since this came before.
 
         Raises:
             ReportError
         """
         why = "the run was interrupted before" if interrupted else "an error stopped the run before"
-        self.write(self._none_has_run(why, error, interrupted=interrupted))
+        self.write(replace(self._none_has_run(why, error), interrupted=interrupted, log_lines=log_lines))
 
     def write(self, outcome: TaskOutcome) -> None:
         """Write what has come of the tests until now.
@@ -89,9 +90,9 @@ class TaskResults:
         if self.unwritten and self._last is not None:
             self._write(self._last)
 
-    def _none_has_run(self, why: str, error: str, *, interrupted: bool = False) -> TaskOutcome:
+    def _none_has_run(self, why: str, error: str) -> TaskOutcome:
         tests = [TestOutcome(id=test, status="not run", reason=why) for test in self._tests]
-        return TaskOutcome(tests=tests, error=error, interrupted=interrupted)
+        return TaskOutcome(tests=tests, error=error)
 
     def _write(self, outcome: TaskOutcome) -> None:
         try:
@@ -109,7 +110,7 @@ class TaskResults:
         cases = [self._case(test) for test in outcome.tests]
         if not any(case.kind in ("failure", "error") for case in cases) and outcome.exit_status():
             cases.append(_whole_task(outcome))
-        remarks = [text for text in (outcome.error, *outcome.notes) if text]
+        remarks = [text for text in (outcome.error, *outcome.notes, *outcome.log_lines) if text]
         keep_text(self.reports / "junit.xml", junit_xml(self._task_name, cases, start_s=begun_s, remarks=remarks))
 
     def _case(self, test: TestOutcome) -> Case:
@@ -148,6 +149,7 @@ def out_of(outcome: TaskOutcome) -> dict[str, Any]:
         "exit_codes": tests,
         "error": outcome.error or None,
         **({"notes": list(outcome.notes)} if outcome.notes else {}),
+        **({"log_lines": list(outcome.log_lines)} if outcome.log_lines else {}),
         "exit_status": outcome.exit_status(),
     }
 

@@ -135,9 +135,7 @@ async def _run_task(
         copy_configuration(session.work_directory, reports)
     except ReportError as problem:  # how the tests ended is still to be shown
         unwritten = str(problem)
-    end_in_the_timeline(
-        session.timeline, outcome.error, unwritten, interrupted=outcome.interrupted, notes=outcome.notes
-    )
+    end_in_the_timeline(session.timeline, outcome, unwritten)
     outcome.error = outcome.error or unwritten
     return outcome
 

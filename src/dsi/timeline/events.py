@@ -97,7 +97,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     "interrupted": EventKind("somebody pressed Ctrl-C, or sent SIGTERM or SIGHUP"),
     "task_end": EventKind(
         "the task is over, or something has kept it from its tests; where there are none: the stages of `dsi run` are",
-        ["error", "interrupted", "notes"],
+        ["error", "interrupted", "notes", "log_lines"],
     ),
 }
 """Every event by name."""

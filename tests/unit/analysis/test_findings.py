@@ -119,11 +119,18 @@ def test_what_was_interrupted_is_not_said_to_have_failed(reports: Reports, how: 
 def test_a_post_task_that_failed_is_a_warning(reports: Reports) -> None:
     reports.event(10, "test_begin", test="t")
     reports.event(20, "test_end", test="t", status="passed", exit_status=0)
-    reports.event(21, "task_end", error="", interrupted=False, notes=["post_task.0: mongod.0: exit status 3\n  no"])
+    reports.event(
+        21,
+        "task_end",
+        error="",
+        interrupted=False,
+        notes=["post_task.0: first: went down"],
+        log_lines=["first: the last lines of its log:", "no"],
+    )
     finding = reports.the_finding()
     assert (finding.rule, finding.severity) == ("post_task_failed", "warning")
-    assert finding.message == "the tests are over, and this failed: post_task.0: mongod.0: exit status 3"
-    assert finding.text == "  no"
+    assert finding.message == "the tests are over, and this failed: post_task.0: first: went down"
+    assert finding.text == "first: the last lines of its log:\nno"
 
 
 def test_a_stage_that_failed_is_told_and_not_taken_for_a_dsi_that_was_killed(reports: Reports) -> None:
