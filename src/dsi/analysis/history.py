@@ -225,13 +225,15 @@ class _Reader:
         self.history.torn_down = stage == _TEARDOWN
         self._stage_is_over(event)
         if stage in ("mongodb_setup", _TEARDOWN):
-            window = Window(kind="restart", start_s=event.time_s, end_s=math.inf, what=f"stage {stage}", whole=True)
-            self._windows.append(window)
+            what = f"stage {stage}"
+            self._windows.append(
+                Window(kind="restart", start_s=event.time_s, end_s=math.inf, what=what, whole=True, of_a_stage=True)
+            )
 
     def _stage_is_over(self, event: Event) -> None:
         """End what the stage before has disturbed. What follows from it, `cluster_start` says."""
         for index, window in enumerate(self._windows):
-            if window.what.startswith("stage ") and window.end_s == math.inf:
+            if window.of_a_stage and window.end_s == math.inf:
                 self._windows[index] = replace(window, end_s=max(window.start_s, event.time_s))
 
     def _test_begin(self, event: Event) -> None:
