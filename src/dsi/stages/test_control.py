@@ -78,14 +78,38 @@ async def attach(session: Session) -> TaskOutcome:
 
 
 async def _run_task(
-    session: Session, tree: Tree, task_results: TaskResults, taken_over: RunningTest | None = None
+    session: Session, tree: Tree, results: TaskResults, taken_over: RunningTest | None = None
 ) -> TaskOutcome:
-    settings, reports = config.test_control(tree), task_results.reports
     context = await session.context(tree)
+    surroundings = await _surroundings(session, tree, results, context, taken_over)
+    runner = TaskRunner(plan_of(tree), context, session.progress, surroundings, taken_over=taken_over)
+    await note_clock_offsets(context.inventory, session.timeline)
+    outcome = await runner.run()
+    await note_clock_offsets(context.inventory, session.timeline)
+    unwritten = ""
+    try:
+        results.write(outcome)
+        copy_configuration(session.work_directory, results.reports)
+    except ReportError as problem:  # how the tests ended is still to be shown
+        unwritten = str(problem)
+    end_in_the_timeline(session.timeline, outcome, unwritten)
+    outcome.error = outcome.error or unwritten
+    return outcome
+
+
+async def _surroundings(
+    session: Session, tree: Tree, task_results: TaskResults, context: Context, taken_over: RunningTest | None
+) -> Surroundings:
+    """Give what surrounds a test: what is made ready, runs beside it, is checked and is fetched."""
+    settings, reports = config.test_control(tree), task_results.reports
     deployment = await session.deployment(tree)
-    nodes = NodesOfATest(deployment, session.timeline, taken_over.test if taken_over else None)
+    running = taken_over.test if taken_over else None
+    nodes = NodesOfATest(deployment, session.timeline, running)
     measured = perf_files(tree, reports, session.work_directory)
-    if taken_over is not None:
+    artifacts = Artifacts(deployment, settings, session.progress, session.state)
+    if taken_over is None:
+        await artifacts.begin(context)
+    else:  # all that lies on the servers may be of the running test
         measured.resume()
     results = ResultsOfATest(measured, settings.output_file, taken_over)
     companions: list[Companion] = [results.companion, nodes.companion]
@@ -97,47 +121,26 @@ async def _run_task(
             scope=scope_of(tree),
             state=session.state,
             deployment=deployment,
-            taken_over=taken_over.test if taken_over else None,
+            taken_over=running,
         )
         companions.append(socket.companion)
         preparations += [socket.prepare, client_files]
         checks.append(socket.check)
-    if taken_over is not None:
-        checks.append(check_of_restarts_before(reports / "timeline.jsonl", taken_over.test))
+    if running is not None:
+        checks.append(check_of_restarts_before(reports / "timeline.jsonl", running))
     checks.append(_validate(deployment, config.validated(tree), session.progress))
-    artifacts = Artifacts(deployment, settings, session.progress, session.state)
-    if taken_over is None:  # else all that lies there may be of the running test
-        await artifacts.begin(context)
-    runner = TaskRunner(
-        plan_of(tree),
-        context,
-        session.progress,
-        Surroundings(
-            preparations=preparations,
-            companions=companions,
-            checks=checks,
-            last_checks=[nodes.last_check],
-            # The artifacts last: what came of the test is known then.
-            afterwards=[results.read, artifacts.fetch],
-            diagnose=Hangs(deployment).diagnose,
-            for_cmd_alone=[TOKEN, *FOR_CMD],
-            keeper=RunningTestKept(session.state, reports),
-            record=task_results.write,
-        ),
-        taken_over=taken_over,
+    return Surroundings(
+        preparations=preparations,
+        companions=companions,
+        checks=checks,
+        last_checks=[nodes.last_check],
+        # The artifacts last: what came of the test is known then.
+        afterwards=[results.read, artifacts.fetch],
+        diagnose=Hangs(deployment).diagnose,
+        for_cmd_alone=[TOKEN, *FOR_CMD],
+        keeper=RunningTestKept(session.state, reports),
+        record=task_results.write,
     )
-    await note_clock_offsets(context.inventory, session.timeline)
-    outcome = await runner.run()
-    await note_clock_offsets(context.inventory, session.timeline)
-    unwritten = ""
-    try:
-        task_results.write(outcome)
-        copy_configuration(session.work_directory, reports)
-    except ReportError as problem:  # how the tests ended is still to be shown
-        unwritten = str(problem)
-    end_in_the_timeline(session.timeline, outcome, unwritten)
-    outcome.error = outcome.error or unwritten
-    return outcome
 
 
 def plan_of(tree: Tree) -> TaskPlan:
