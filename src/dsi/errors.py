@@ -195,6 +195,24 @@ def raise_together(failures: Sequence[DsiError]) -> None:
     raise SeveralFailed(failures)
 
 
+def sentence_of(text: str, log_lines: list[str]) -> str:
+    """Give what an error says, on one line.
+
+    The last lines of a server's log, which it may have below (indented), are added to `log_lines`, once.
+    """
+    said: list[str] = []
+    tails: dict[str, list[str]] = {}
+    for line in filter(None, text.splitlines()):
+        if line.startswith("  ") and said:
+            tails.setdefault(said[-1], []).append(line.strip())
+        else:
+            said.append(line)
+    for about, (heading, *lines) in tails.items():
+        if not set(lines) <= set(log_lines):
+            log_lines += [f"{about.partition(': ')[0]}: {heading}", *lines]
+    return "; ".join(said)
+
+
 def describe_failures(results: Sequence[Result]) -> str:
     r"""`HOST: exit status N: LAST LINES OF STDERR` of each, joined by `; `, newlines shown as `\n`; at most 4 KiB.
 

@@ -79,6 +79,8 @@ def test_after_an_interrupted_setup_no_test_runs_on_a_cluster_that_is_none_yet(t
     assert process.returncode == 130, err
     refused = work.dsi("test-control", exit_status=3).stderr
     assert "did not come to its end (it failed, or was interrupted): run `dsi mongodb-setup` again first" in refused
+    assert not (tmp_path / "reports").exists()
+    assert not (tmp_path / "test_control.out.yml").exists()
     work.dsi("conn", "md.0", "-c", "touch again")
     work.dsi("mongodb-setup")
     work.dsi("test-control")
@@ -122,10 +124,36 @@ def test_an_interrupt_or_a_sigkill_before_the_tests(tmp_path: Path, number: int,
     found = work.dsi("analyze", exit_status=1).stdout
     assert "CancelledError" not in found
     assert ("the task was interrupted by somebody" in found) == (not killed)
+    assert (f"the timeline ends in stage {stage}" in found) == killed
     if not killed:
         assert len(work.events("interrupted")) == 1
         assert "CancelledError" not in work.read("reports/timeline.jsonl")
     wait_until(lambda: work.processes() == [], "all processes gone")
+    work.dsi("teardown")
+
+
+def test_a_run_without_tests_is_over_when_its_stages_are(tmp_path: Path) -> None:
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0), mongodb_setup="{}\n")
+    for options in ((), ("--keep",)):
+        work.dsi("run", *options)
+        assert "0 errors, 0 warnings" in work.dsi("analyze").stdout
+    work.dsi("teardown")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_run_without_tests_that_is_interrupted_or_killed_is_told_as_such(tmp_path: Path, number: int) -> None:
+    work = WorkDirectory(
+        tmp_path,
+        infrastructure_provisioning=hosts(0),
+        mongodb_setup=f"post_cluster_start: [{{on_workload_client: '{HOLD}'}}]\n",
+    )
+    process = work.start("run", "--keep")
+    wait_until(lambda: list(tmp_path.glob(".dsi/hosts/**/held")) or process.poll() is not None, "it is under way")
+    process.send_signal(number)
+    process.communicate(timeout=LIMIT_S)
+    found = work.dsi("analyze", exit_status=1).stdout
+    assert ("the task was interrupted by somebody" in found) == (number == signal.SIGINT)
+    assert ("the timeline ends in stage mongodb_setup" in found) == (number == signal.SIGKILL)
     work.dsi("teardown")
 
 

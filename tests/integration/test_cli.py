@@ -392,6 +392,8 @@ def test_how_the_tests_ended_is_shown_though_it_cannot_be_written(tmp_path: Path
     err = work.dsi("run", exit_status=3).stderr
     assert "passed" in err
     assert "test_control.out.yml can't be written: Is a directory" in err
+    (end,) = work.events("task_end")
+    assert "test_control.out.yml can't be written: Is a directory" in end["error"]
 
 
 def test_reports_that_somebody_deletes_during_the_run_break_nothing(tmp_path: Path) -> None:

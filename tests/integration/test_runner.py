@@ -349,6 +349,21 @@ async def test_a_full_disk_for_the_reports_is_an_error_that_names_the_file(bed: 
     assert bed.words == ["end"]
 
 
+class LosesItsNode:
+    """A command that fails since a node went down, whose log it has below."""
+
+    async def run(self, _context: Context) -> list[Result]:
+        raise ClusterError("rs0.first", "went down", ["assertion", "aborting"])
+
+
+async def test_what_stopped_a_task_is_one_line_and_so_are_its_notes_with_a_lost_nodes_log_apart(bed: Bed) -> None:
+    lost = HookCommand("hook.0", {}, LosesItsNode())
+    outcome = await bed.run(plan("one"), pre_task=[lost], post_task=[lost])
+    assert outcome.error == "pre_task (hook.0): rs0.first: went down"
+    assert outcome.notes == ["post_task (hook.0): rs0.first: went down"]
+    assert outcome.log_lines == ["pre_task (hook.0): the last lines of its log:", "assertion", "aborting"]
+
+
 async def test_reports_that_cannot_be_made_are_an_error_and_post_task_still_runs(bed: Bed) -> None:
     (bed.reports / "one").write_text("in the way")
     outcome = await bed.run(plan("one"), plan("two"), post_task=bed.said("end"))

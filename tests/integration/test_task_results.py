@@ -1,9 +1,18 @@
 """`test_control.out.yml`, `reports/junit.xml` and the table at the end of a real `dsi run` without servers."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
+import pytest
 from tests.integration.work_directory import LIMIT_S, WorkDirectory, hosts
+
+from dsi.errors import HookFailed
+from dsi.report.plain import PlainProgress
+from dsi.stages.run import run
+from dsi.stages.session import Session
 
 TASK = """
 task_name: words
@@ -59,6 +68,30 @@ def test_a_post_task_that_fails_stands_in_the_files_for_programs_though_all_test
     assert "notes:" in out
     for text in (out, work.read("reports/junit.xml"), str(work.events("task_end"))):
         assert "post_task (test_control.post_task.0): workload_client.0: exit status 9" in " ".join(text.split())
+
+
+BREAKS = "local_post_provisioning: true\npost_provisioning: [{on_workload_client: 'exit 3'}]\n"
+
+
+@pytest.mark.parametrize("more", ["", BREAKS], ids=["after the tests", "before the tests"])
+async def test_when_the_timeline_tells_that_the_task_is_over_what_came_of_it_is_written(
+    tmp_path: Path, more: str
+) -> None:
+    task = "run: [{id: good, type: shell, cmd: 'true'}]\n"
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0) + more, test_control=task)
+    written = []
+
+    def see(event: Mapping[str, Any]) -> None:
+        if event["event"] == "task_end":
+            written.append(work.read("test_control.out.yml"))
+
+    async with Session(tmp_path, PlainProgress(), tied=True) as session:
+        session.timeline.on_event = see
+        with suppress(HookFailed):
+            await run(session)
+    (out,) = written
+    assert "reports" in out
+    assert "killed" not in out
 
 
 def test_what_is_written_does_not_depend_on_the_locale(tmp_path: Path) -> None:

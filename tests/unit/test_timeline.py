@@ -152,7 +152,7 @@ def test_lines_that_are_none_are_passed_over(tmp_path: Path) -> None:
 
 
 def test_the_page_has_the_table_of_events() -> None:
-    assert events_table() in (ROOT / "docs" / "timeline.md").read_text()
+    assert f"\n\n{events_table()}\n" in (ROOT / "docs" / "timeline.md").read_text()
 
 
 def test_every_event_that_is_written_is_in_the_table_with_all_its_fields() -> None:

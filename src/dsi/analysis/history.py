@@ -20,7 +20,7 @@ _SPANS_ASKED_FOR: Final = frozenset({"cluster_start", "restart_mongodb"})
 """Whatever disturbs the servers on purpose, as long as it lasts."""
 _COMMANDS: Final = frozenset({"hook_command", "during_test_command", "dsisocket_command"})
 STAGE_ENDS: Final = ("provision_end", "install_end", "cluster_start_end")
-_NOTED: Final = frozenset({"timeline", "node_down", "warning", "restart_mongodb_end", "task_end", *STAGE_ENDS})
+_NOTED: Final = frozenset({"timeline", "stage", "node_down", "warning", "restart_mongodb_end", "task_end", *STAGE_ENDS})
 _TEARDOWN: Final = "infrastructure_teardown"
 _CALLED_OFF: Final = "CancelledError"
 _MAX_LINE_BYTES: Final = 16 << 20
@@ -80,8 +80,13 @@ class History:
 
     @property
     def ended(self) -> bool:
-        """Tell whether the task came to its end."""
+        """Tell whether the task came to its end, or something that it told of kept it from that."""
         return bool(self.noted.get("task_end"))
+
+    @property
+    def unfinished(self) -> bool:
+        """Tell whether something had begun, a stage or a test, and has no end: dsi was killed, or still runs."""
+        return self.known and bool(self.noted.get("stage") or self.tests) and not self.ended and not self.torn_down
 
     def test_at(self, time_s: float) -> str | None:
         """Give the test that ran at a moment."""
@@ -220,13 +225,15 @@ class _Reader:
         self.history.torn_down = stage == _TEARDOWN
         self._stage_is_over(event)
         if stage in ("mongodb_setup", _TEARDOWN):
-            window = Window(kind="restart", start_s=event.time_s, end_s=math.inf, what=f"stage {stage}", whole=True)
-            self._windows.append(window)
+            what = f"stage {stage}"
+            self._windows.append(
+                Window(kind="restart", start_s=event.time_s, end_s=math.inf, what=what, whole=True, of_a_stage=True)
+            )
 
     def _stage_is_over(self, event: Event) -> None:
         """End what the stage before has disturbed. What follows from it, `cluster_start` says."""
         for index, window in enumerate(self._windows):
-            if window.what.startswith("stage ") and window.end_s == math.inf:
+            if window.of_a_stage and window.end_s == math.inf:
                 self._windows[index] = replace(window, end_s=max(window.start_s, event.time_s))
 
     def _test_begin(self, event: Event) -> None:

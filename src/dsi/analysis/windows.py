@@ -27,6 +27,7 @@ class Window:
     """From when to when, in seconds since the epoch by dsi's clock, and by what. `nodes`, `hosts`: empty is all.
 
     `whole`: at its end all members were in their sets again, each with a primary that stays: dsi had waited for that.
+    `of_a_stage`: it stands for a stage of the lifecycle, and lasts until the next one, or a test, begins.
     """
 
     kind: Kind
@@ -36,6 +37,7 @@ class Window:
     nodes: frozenset[str] = frozenset()
     hosts: frozenset[str] = frozenset()
     whole: bool = False
+    of_a_stage: bool = False
 
     def concerns(self, node: str | None, host: str | None) -> bool:
         """Tell whether it is about this node, as far as that is known."""

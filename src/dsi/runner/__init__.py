@@ -1,6 +1,7 @@
 """One task: hooks → tests → hooks, unwound in good order whatever happens."""
 
 from dsi.runner.hooks import run_hook
+from dsi.runner.interrupt import tell_interrupt
 from dsi.runner.outcome import Status, TaskOutcome, TestOutcome
 from dsi.runner.output_log import last_output
 from dsi.runner.plan import Hook, HookCommand, TaskPlan, TestPlan
@@ -29,4 +30,5 @@ __all__ = [
     "TestPlan",
     "last_output",
     "run_hook",
+    "tell_interrupt",
 ]

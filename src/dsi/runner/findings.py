@@ -1,6 +1,6 @@
 """What is found out about a test as it goes on, and the verdict at its end."""
 
-from dsi.errors import DsiError, SeveralFailed
+from dsi.errors import DsiError, SeveralFailed, sentence_of
 from dsi.runner.outcome import PRECEDENCE, Status, status_of
 
 
@@ -58,18 +58,7 @@ class Findings:
         return min((status for status, _ in self._found), key=PRECEDENCE.index)
 
     def _sentence(self, text: str) -> str:
-        """Give what an error says without the lines of servers' logs in it, and keep those."""
-        said: list[str] = []
-        tails: dict[str, list[str]] = {}
-        for line in filter(None, text.splitlines()):
-            if line.startswith("  ") and said:
-                tails.setdefault(said[-1], []).append(line.strip())
-            else:
-                said.append(line)
-        for about, (heading, *lines) in tails.items():
-            if not set(lines) <= set(self.log_lines):
-                self.log_lines += [f"{about.partition(': ')[0]}: {heading}", *lines]
-        return "; ".join(said)
+        return sentence_of(text, self.log_lines)
 
     def verdict(self) -> tuple[Status, str, tuple[str, ...]]:
         """Give status, reason and notes. Of what went wrong in the same way the first is the reason."""

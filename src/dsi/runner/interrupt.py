@@ -10,6 +10,12 @@ from dsi.timeline import Timeline
 log = structlog.get_logger()
 
 
+def tell_interrupt(timeline: Timeline, what_follows: str) -> None:
+    """Tell that somebody has interrupted dsi, and what comes of it."""
+    timeline.add("interrupted")
+    log.warning(f"interrupted: {what_follows}")
+
+
 class Interrupt:
     """Whether somebody has interrupted the task."""
 
@@ -26,8 +32,7 @@ class Interrupt:
         if self.happened:
             raise asyncio.CancelledError
         self.happened = True
-        self._timeline.add("interrupted")
-        log.warning("interrupted: ending in good order; once more to stop at once")
+        tell_interrupt(self._timeline, "ending in good order; once more to stop at once")
         if (task := asyncio.current_task()) is not None:
             task.uncancel()
 

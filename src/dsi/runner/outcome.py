@@ -72,12 +72,16 @@ class TestOutcome:
 
 @dataclass(kw_only=True)
 class TaskOutcome:
-    """A task. `error` is what stopped it, `notes` what failed without stopping anything."""
+    """A task. `error` is what stopped it, `notes` what failed without stopping anything: one line each.
+
+    `log_lines`: what servers had logged last that are named there.
+    """
 
     tests: list[TestOutcome] = field(default_factory=list)
     error: str = ""
     interrupted: bool = False
     notes: list[str] = field(default_factory=list)
+    log_lines: list[str] = field(default_factory=list)
 
     def exit_status(self, *, original: bool = False) -> int:
         """Give test_control's exit status: 0 all passed, 1 some did not, 3 an error stopped it, 130 interrupted.

@@ -11,12 +11,12 @@ from typing import Final
 import structlog
 
 from dsi.commands import Context
-from dsi.errors import DsiError, ReportError
+from dsi.errors import DsiError, ReportError, sentence_of
 from dsi.report.progress import Progress
 from dsi.runner.hooks import run_hook, run_hook_to_its_end
 from dsi.runner.interrupt import Interrupt
 from dsi.runner.one_test import OneTest
-from dsi.runner.outcome import Status, TaskOutcome, TestOutcome
+from dsi.runner.outcome import TaskOutcome, TestOutcome
 from dsi.runner.plan import TaskPlan
 from dsi.runner.running import RunningTest
 from dsi.runner.surroundings import Surroundings
@@ -58,7 +58,8 @@ class TaskRunner:
             return await self._run()
         except asyncio.CancelledError:
             self._outcome.interrupted = True
-            self._record("cancelled", "stopped at once by a second interrupt", "")
+            self._outcome.tests += self._rest("the task was interrupted before")
+            self._record(self._outcome)
             raise
 
     async def _run(self) -> TaskOutcome:
@@ -66,7 +67,7 @@ class TaskRunner:
         try:
             await self._run_tests()
         except DsiError as problem:
-            self._outcome.error = str(problem)
+            self._outcome.error = self._sentence(problem)
             log.error("the task is stopped", error=str(problem))
         except asyncio.CancelledError:
             self._interrupt.note()
@@ -76,7 +77,7 @@ class TaskRunner:
         failures = await run_hook_to_its_end(
             "post_task", self._plan.post_task, self._context.into("post_task"), self._progress, self._interrupt
         )
-        self._outcome.notes += map(str, failures)
+        self._outcome.notes += map(self._sentence, failures)
         self._outcome.interrupted = self._interrupt.happened
         return self._outcome
 
@@ -121,14 +122,19 @@ class TaskRunner:
     def _record_if_killed(self) -> None:
         """Have kept what is true if dsi is killed from now on: nobody is there then to write it."""
         doing = f"in test {self._running}" if self._running else "outside of its tests"
-        self._record("infrastructure error", "dsi was killed while it ran", f"{KILLED} {doing}")
+        tests = [*self._outcome.tests]
+        if self._running:
+            reason = "dsi was killed while it ran"
+            tests.append(TestOutcome(id=self._running, status="infrastructure error", reason=reason))
+        tests += self._rest("the task had ended before")
+        self._record(replace(self._outcome, tests=tests, error=self._outcome.error or f"{KILLED} {doing}"))
 
-    def _record(self, status: Status, why: str, error: str) -> None:
-        """Have kept what is known by now; the running test ends as this."""
-        running = [TestOutcome(id=self._running, status=status, reason=why)] if self._running else []
-        rest = self._rest("the task had ended before")
-        now = replace(self._outcome, tests=[*self._outcome.tests, *running, *rest], error=self._outcome.error or error)
+    def _sentence(self, problem: DsiError) -> str:
+        return sentence_of(str(problem), self._outcome.log_lines)
+
+    def _record(self, outcome: TaskOutcome) -> None:
+        """Have kept what has come of the task until now."""
         try:
-            self._surroundings.record(now)
+            self._surroundings.record(outcome)
         except ReportError as problem:
             log.error("the outcome until now can't be kept", error=str(problem))

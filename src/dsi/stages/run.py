@@ -5,7 +5,7 @@ from typing import Final
 
 import structlog
 
-from dsi.errors import DsiError, Preflight, ReportError
+from dsi.errors import DsiError, Preflight, ReportError, sentence_of
 from dsi.runner import TaskOutcome
 from dsi.stages.analysis import insist_on_rules
 from dsi.stages.bootstrap import bootstrap
@@ -13,7 +13,7 @@ from dsi.stages.mongodb_setup import mongodb_setup
 from dsi.stages.provision import provision
 from dsi.stages.running_test import insist_on_none
 from dsi.stages.session import Session
-from dsi.stages.task_begin import begin_task, told_if_it_breaks
+from dsi.stages.task_begin import begin_task, end_in_the_timeline, told_if_it_breaks
 from dsi.stages.task_results import TaskResults
 from dsi.stages.teardown import teardown
 from dsi.stages.test_control import test_control
@@ -58,6 +58,8 @@ async def run(session: Session, *, keep: bool = False) -> TaskOutcome | None:
     try:
         for name, stage in stages.items():
             outcome = await _run_stage(session, name, stage) or outcome
+        if outcome is None:  # what ends without an end in its timeline was killed
+            end_in_the_timeline(session.timeline, TaskOutcome())
     except BaseException:
         if not keep:
             await _teardown_after_an_error(session)
@@ -93,7 +95,7 @@ async def _teardown_after_the_task(session: Session, outcome: TaskOutcome | None
     except DsiError as problem:
         if outcome is None:
             raise
-        failed = f"teardown failed: {problem}; `dsi teardown` tries again"
+        failed = f"teardown failed: {sentence_of(str(problem), outcome.log_lines)}; `dsi teardown` tries again"
     if outcome is not None and session.results is not None:
         _complete(session.results, outcome, failed)
 

@@ -6,12 +6,13 @@ from contextlib import contextmanager
 
 import structlog
 
-from dsi import config
 from dsi.config import Tree
-from dsi.errors import DsiError, ReportError
+from dsi.errors import DsiError, ReportError, sentence_of
+from dsi.runner import TaskOutcome, tell_interrupt
 from dsi.stages.results import perf_files
 from dsi.stages.session import Session
 from dsi.stages.task_results import TaskResults, killed_before
+from dsi.timeline import Timeline
 
 log = structlog.get_logger()
 
@@ -27,8 +28,7 @@ def begin_task(session: Session, tree: Tree, stage: str) -> TaskResults:
     if session.reports is None and (killed := killed_before(tree)):
         log.warning(killed)
     reports = session.start_reports()
-    settings = config.test_control(tree, lenient=True)
-    results = session.results = TaskResults(tree, reports, settings.task_name, [test.id for test in settings.run])
+    results = session.results = TaskResults(tree, reports)
     perf_files(tree, reports, session.work_directory).begin()
     results.begin_stage(stage)
     return results
@@ -40,21 +40,38 @@ def told_if_it_breaks(session: Session, stage: str) -> Iterator[None]:
     try:
         yield
     except BaseException as problem:  # a bug of ours, too: what stands there says that dsi was killed
-        results = session.results
-        if results is not None and not results.are_decided:
-            interrupted = isinstance(problem, asyncio.CancelledError)
-            if interrupted:
-                session.timeline.add("interrupted")
-                log.warning("interrupted: ending in good order; once more to stop at once")
-            what = str(problem) if isinstance(problem, DsiError) else f"a bug in dsi: {problem!r}"
-            error = f"interrupted in {stage}" if interrupted else f"{stage}: {what}"
-            session.timeline.add("task_end", error="" if interrupted else error, interrupted=interrupted, notes=[])
-            _write(results, error, interrupted=interrupted)
+        if session.results is None or not session.results.are_decided:
+            _tell(session, stage, problem)
         raise
 
 
-def _write(results: TaskResults, error: str, *, interrupted: bool) -> None:
+def _tell(session: Session, stage: str, problem: BaseException) -> None:
+    interrupted = isinstance(problem, asyncio.CancelledError)
+    if interrupted:
+        tell_interrupt(session.timeline, f"{stage} is called off, and no test runs")
+    log_lines: list[str] = []
+    what = sentence_of(str(problem), log_lines) if isinstance(problem, DsiError) else f"a bug in dsi: {problem!r}"
+    error = f"interrupted in {stage}" if interrupted else f"{stage}: {what}"
+    unwritten = ""
     try:
-        results.end_before_the_tests(error, interrupted=interrupted)
-    except ReportError as problem:  # what broke the stage is to be seen
-        log.error("what came of the task can't be written", error=str(problem))
+        if session.results is not None:
+            session.results.end_before_the_tests(error, log_lines, interrupted=interrupted)
+    except ReportError as failure:  # what broke the stage is to be seen
+        unwritten = str(failure)
+        log.error("what came of the task can't be written", error=unwritten)
+    outcome = TaskOutcome(error="" if interrupted else error, interrupted=interrupted, log_lines=log_lines)
+    end_in_the_timeline(session.timeline, outcome, unwritten)
+
+
+def end_in_the_timeline(timeline: Timeline, outcome: TaskOutcome, unwritten: str = "") -> None:
+    """Tell that the task is over; `unwritten`: why what came of it could not be written.
+
+    It comes after all else is written: who reads it can rely on what stands there.
+    """
+    timeline.add(
+        "task_end",
+        error="; ".join(filter(None, (outcome.error, unwritten))),
+        interrupted=outcome.interrupted,
+        notes=outcome.notes,
+        log_lines=outcome.log_lines,
+    )

@@ -1,10 +1,11 @@
 """What is written of a task's outcome: `test_control.out.yml`, and `reports/junit.xml`."""
 
 import os
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from dsi import config
 from dsi.clock import SYSTEM
 from dsi.config import Tree
 from dsi.errors import ReportError
@@ -34,19 +35,24 @@ _KINDS: Final[dict[Status, Kind]] = {
 class TaskResults:
     """Writes them, again and again as the task goes on, from its first stage on.
 
-    `task_name` is the name of the suite in junit.xml, `tests` are the ids of those that are to run. `unwritten`: why
-    what was to be written last could not be; empty: it was. `are_decided`: what came before the tests is over.
+    `unwritten`: why what was to be written last could not be; empty: it was. `are_decided`: what came before the tests
+    is over.
     """
 
-    def __init__(self, tree: Tree, reports: Path, task_name: str, tests: Sequence[str]) -> None:
+    def __init__(self, tree: Tree, reports: Path) -> None:
         self.unwritten = ""
         self.are_decided = False
-        self._tree = tree
         self.reports = reports
-        self._task_name = task_name
-        self._tests = tests
+        self.go_on_with(tree)
         self._last: TaskOutcome | None = None
         self._begun_s = SYSTEM.wall_s()
+
+    def go_on_with(self, tree: Tree) -> None:
+        """Take the tests, and the name of their suite in junit.xml, from the configuration as it is now."""
+        settings = config.test_control(tree, lenient=True)
+        self._tree = tree
+        self._task_name = settings.task_name
+        self._tests = [test.id for test in settings.run]
 
     def begin_stage(self, stage: str) -> None:
         """Write what is true if dsi is killed in this stage, before the first test.
@@ -56,14 +62,14 @@ class TaskResults:
         """
         self._write(self._none_has_run(f"dsi was killed before, in {stage}", f"{KILLED} in {stage}"))
 
-    def end_before_the_tests(self, error: str, *, interrupted: bool) -> None:
+    def end_before_the_tests(self, error: str, log_lines: list[str], *, interrupted: bool) -> None:
         """Write that no test has run, since this came before.
 
         Raises:
             ReportError
         """
         why = "the run was interrupted before" if interrupted else "an error stopped the run before"
-        self.write(self._none_has_run(why, error, interrupted=interrupted))
+        self.write(replace(self._none_has_run(why, error), interrupted=interrupted, log_lines=log_lines))
 
     def write(self, outcome: TaskOutcome) -> None:
         """Write what has come of the tests until now.
@@ -84,9 +90,9 @@ class TaskResults:
         if self.unwritten and self._last is not None:
             self._write(self._last)
 
-    def _none_has_run(self, why: str, error: str, *, interrupted: bool = False) -> TaskOutcome:
+    def _none_has_run(self, why: str, error: str) -> TaskOutcome:
         tests = [TestOutcome(id=test, status="not run", reason=why) for test in self._tests]
-        return TaskOutcome(tests=tests, error=error, interrupted=interrupted)
+        return TaskOutcome(tests=tests, error=error)
 
     def _write(self, outcome: TaskOutcome) -> None:
         try:
@@ -104,7 +110,7 @@ class TaskResults:
         cases = [self._case(test) for test in outcome.tests]
         if not any(case.kind in ("failure", "error") for case in cases) and outcome.exit_status():
             cases.append(_whole_task(outcome))
-        remarks = [text for text in (outcome.error, *outcome.notes) if text]
+        remarks = [text for text in (outcome.error, *outcome.notes, *outcome.log_lines) if text]
         keep_text(self.reports / "junit.xml", junit_xml(self._task_name, cases, start_s=begun_s, remarks=remarks))
 
     def _case(self, test: TestOutcome) -> Case:
@@ -143,6 +149,7 @@ def out_of(outcome: TaskOutcome) -> dict[str, Any]:
         "exit_codes": tests,
         "error": outcome.error or None,
         **({"notes": list(outcome.notes)} if outcome.notes else {}),
+        **({"log_lines": list(outcome.log_lines)} if outcome.log_lines else {}),
         "exit_status": outcome.exit_status(),
     }
 

@@ -34,7 +34,7 @@ from dsi.stages.results import ResultsOfATest, perf_files
 from dsi.stages.running_test import RunningTestKept, insist_on_none, what_to_take_over
 from dsi.stages.scope import scope_of
 from dsi.stages.session import Session
-from dsi.stages.task_begin import begin_task, told_if_it_breaks
+from dsi.stages.task_begin import begin_task, end_in_the_timeline, told_if_it_breaks
 from dsi.stages.task_results import STAGE, TaskResults
 from dsi.systems.mongodb import Deployment
 
@@ -49,11 +49,17 @@ async def test_control(session: Session) -> TaskOutcome:
     """
     tree = session.begin(STAGE)
     await insist_on_none(session.state)
-    results = begin_task(session, tree, STAGE)
+    insist_on_its_end(session.state)
+    if session.results is not None:  # of `dsi run`, which has begun the task, and tells what breaks it
+        session.results.go_on_with(tree)
+        return await _run_all(session, tree, session.results)
     with told_if_it_breaks(session, STAGE):
-        insist_on_its_end(session.state)
-        await _insist_on_nodes(await session.deployment(tree))
-        return await _run_task(session, tree, results)
+        return await _run_all(session, tree, begin_task(session, tree, STAGE))
+
+
+async def _run_all(session: Session, tree: Tree, results: TaskResults) -> TaskOutcome:
+    await _insist_on_nodes(await session.deployment(tree))
+    return await _run_task(session, tree, results)
 
 
 async def attach(session: Session) -> TaskOutcome:
@@ -66,20 +72,44 @@ async def attach(session: Session) -> TaskOutcome:
     running, reports = await what_to_take_over(session.state, plan_of(tree))
     session.resume_reports(reports)
     log.info(f"going on with test {running.test}, begun {isoformat(running.start_s)}")
-    results = TaskResults(tree, reports, config.test_control(tree).task_name, ())
+    results = TaskResults(tree, reports)
     # A node that is down is no reason to leave the test alone: it will be failed for that.
     return await _run_task(session, tree, results, running)
 
 
 async def _run_task(
-    session: Session, tree: Tree, task_results: TaskResults, taken_over: RunningTest | None = None
+    session: Session, tree: Tree, results: TaskResults, taken_over: RunningTest | None = None
 ) -> TaskOutcome:
-    settings, reports = config.test_control(tree), task_results.reports
     context = await session.context(tree)
+    surroundings = await _surroundings(session, tree, results, context, taken_over)
+    runner = TaskRunner(plan_of(tree), context, session.progress, surroundings, taken_over=taken_over)
+    await note_clock_offsets(context.inventory, session.timeline)
+    outcome = await runner.run()
+    await note_clock_offsets(context.inventory, session.timeline)
+    unwritten = ""
+    try:
+        results.write(outcome)
+        copy_configuration(session.work_directory, results.reports)
+    except ReportError as problem:  # how the tests ended is still to be shown
+        unwritten = str(problem)
+    end_in_the_timeline(session.timeline, outcome, unwritten)
+    outcome.error = outcome.error or unwritten
+    return outcome
+
+
+async def _surroundings(
+    session: Session, tree: Tree, task_results: TaskResults, context: Context, taken_over: RunningTest | None
+) -> Surroundings:
+    """Give what surrounds a test: what is made ready, runs beside it, is checked and is fetched."""
+    settings, reports = config.test_control(tree), task_results.reports
     deployment = await session.deployment(tree)
-    nodes = NodesOfATest(deployment, session.timeline, taken_over.test if taken_over else None)
+    running = taken_over.test if taken_over else None
+    nodes = NodesOfATest(deployment, session.timeline, running)
     measured = perf_files(tree, reports, session.work_directory)
-    if taken_over is not None:
+    artifacts = Artifacts(deployment, settings, session.progress, session.state)
+    if taken_over is None:
+        await artifacts.begin(context)
+    else:  # all that lies on the servers may be of the running test
         measured.resume()
     results = ResultsOfATest(measured, settings.output_file, taken_over)
     companions: list[Companion] = [results.companion, nodes.companion]
@@ -91,45 +121,26 @@ async def _run_task(
             scope=scope_of(tree),
             state=session.state,
             deployment=deployment,
-            taken_over=taken_over.test if taken_over else None,
+            taken_over=running,
         )
         companions.append(socket.companion)
         preparations += [socket.prepare, client_files]
         checks.append(socket.check)
-    if taken_over is not None:
-        checks.append(check_of_restarts_before(reports / "timeline.jsonl", taken_over.test))
+    if running is not None:
+        checks.append(check_of_restarts_before(reports / "timeline.jsonl", running))
     checks.append(_validate(deployment, config.validated(tree), session.progress))
-    artifacts = Artifacts(deployment, settings, session.progress, session.state)
-    if taken_over is None:  # else all that lies there may be of the running test
-        await artifacts.begin(context)
-    runner = TaskRunner(
-        plan_of(tree),
-        context,
-        session.progress,
-        Surroundings(
-            preparations=preparations,
-            companions=companions,
-            checks=checks,
-            last_checks=[nodes.last_check],
-            # The artifacts last: what came of the test is known then.
-            afterwards=[results.read, artifacts.fetch],
-            diagnose=Hangs(deployment).diagnose,
-            for_cmd_alone=[TOKEN, *FOR_CMD],
-            keeper=RunningTestKept(session.state, reports),
-            record=task_results.write,
-        ),
-        taken_over=taken_over,
+    return Surroundings(
+        preparations=preparations,
+        companions=companions,
+        checks=checks,
+        last_checks=[nodes.last_check],
+        # The artifacts last: what came of the test is known then.
+        afterwards=[results.read, artifacts.fetch],
+        diagnose=Hangs(deployment).diagnose,
+        for_cmd_alone=[TOKEN, *FOR_CMD],
+        keeper=RunningTestKept(session.state, reports),
+        record=task_results.write,
     )
-    await note_clock_offsets(context.inventory, session.timeline)
-    outcome = await runner.run()
-    await note_clock_offsets(context.inventory, session.timeline)
-    session.timeline.add("task_end", error=outcome.error, interrupted=outcome.interrupted, notes=outcome.notes)
-    try:
-        task_results.write(outcome)
-        copy_configuration(session.work_directory, reports)
-    except ReportError as problem:  # how the tests ended is still to be shown
-        outcome.error = outcome.error or str(problem)
-    return outcome
 
 
 def plan_of(tree: Tree) -> TaskPlan:

@@ -96,7 +96,8 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     "warning": EventKind("something to know that fails nothing", ["test", "host", "node", "message"]),
     "interrupted": EventKind("somebody pressed Ctrl-C, or sent SIGTERM or SIGHUP"),
     "task_end": EventKind(
-        "the task is over, or something has kept it from its tests", ["error", "interrupted", "notes"]
+        "the task is over, or something has kept it from its tests; where there are none: the stages of `dsi run` are",
+        ["error", "interrupted", "notes", "log_lines"],
     ),
 }
 """Every event by name."""

@@ -57,6 +57,27 @@ def test_a_run_that_was_killed_is_said_to_be_unfinished_and_its_test_to_have_no_
     assert "did not run" in found.findings[1].message
 
 
+@pytest.mark.parametrize("tests", ["", "run: [{id: t, type: x, cmd: x}]"], ids=["without tests", "with a test"])
+def test_a_run_that_was_killed_before_its_tests_is_unfinished_unless_teardown_came(
+    reports: Reports, tests: str
+) -> None:
+    if tests:
+        reports.write("test_control.yml", tests)
+    reports.event(1, "stage", stage="mongodb_setup")
+    assert ("error", "run_unfinished") in reports.found()
+    reports.event(2, "cluster_start_begin", span=1)
+    assert reports.analyze().findings[0].rule == "run_unfinished"
+    assert "the timeline ends in stage mongodb_setup" in reports.analyze().findings[0].message
+    reports.event(3, "stage", stage="infrastructure_teardown")
+    assert ("error", "run_unfinished") not in reports.found()
+
+
+def test_a_run_without_tests_whose_stages_are_over_is_in_order(reports: Reports) -> None:
+    reports.event(1, "stage", stage="infrastructure_provisioning")
+    reports.event(2, "task_end", error="", interrupted=False, notes=[])
+    assert reports.found() == []
+
+
 def test_what_a_killed_dsi_left_of_a_line_is_passed_over_and_said(reports: Reports) -> None:
     reports.event(10, "test_begin", test="t")
     with (reports.path / "timeline.jsonl").open("ab") as file:
@@ -98,11 +119,18 @@ def test_what_was_interrupted_is_not_said_to_have_failed(reports: Reports, how: 
 def test_a_post_task_that_failed_is_a_warning(reports: Reports) -> None:
     reports.event(10, "test_begin", test="t")
     reports.event(20, "test_end", test="t", status="passed", exit_status=0)
-    reports.event(21, "task_end", error="", interrupted=False, notes=["post_task.0: mongod.0: exit status 3\n  no"])
+    reports.event(
+        21,
+        "task_end",
+        error="",
+        interrupted=False,
+        notes=["post_task.0: first: went down"],
+        log_lines=["first: the last lines of its log:", "no"],
+    )
     finding = reports.the_finding()
     assert (finding.rule, finding.severity) == ("post_task_failed", "warning")
-    assert finding.message == "the tests are over, and this failed: post_task.0: mongod.0: exit status 3"
-    assert finding.text == "  no"
+    assert finding.message == "the tests are over, and this failed: post_task.0: first: went down"
+    assert finding.text == "first: the last lines of its log:\nno"
 
 
 def test_a_stage_that_failed_is_told_and_not_taken_for_a_dsi_that_was_killed(reports: Reports) -> None:

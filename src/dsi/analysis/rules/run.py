@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from dsi import timeline
 from dsi.analysis.finding import Finding
 from dsi.analysis.folder import Folder
-from dsi.analysis.history import FILE, STAGE_ENDS, History
+from dsi.analysis.history import FILE, STAGE_ENDS, Event, History
 from dsi.analysis.rules.rule import RunRule
 from dsi.compressed import plain_name
+from dsi.errors import sentence_of
 
 _LINE_CHARS = 200
 _MOST_LINES = 10
@@ -18,27 +19,33 @@ _CLOCK_S = 1.0
 def _test_failed(history: History, _folder: Folder) -> Iterator[Finding]:
     for test in history.tests.values():
         if not test.passed and test.status != "unfinished":
-            reason = f": {_without_logs(test.reason)}" if test.reason else ""
+            reason = f": {_sentence(test.reason)}" if test.reason else ""
             how = f"ended as {test.status}{reason}; its output is in {test.id}/test_output.log"
             message = "the test was planned, and did not run" if test.status == "not run" else f"the test {how}"
             yield Finding(rule="test_failed", severity="error", message=message, test=test.id, time_s=test.end_s)
 
 
 def _run_unfinished(history: History, _folder: Folder) -> Iterator[Finding]:
-    if not history.known or history.ended or history.torn_down or not history.tests:
+    if not history.unfinished:
         return
     unfinished = [test.id for test in history.tests.values() if test.status == "unfinished"]
-    where = f"in test {unfinished[-1]}" if unfinished else "outside of a test"
+    where = f"in test {unfinished[-1]}" if unfinished else _outside_of_a_test(history)
     yield Finding(
         rule="run_unfinished",
         severity="error",
-        message=f"the timeline ends {where}, without the end of the task: dsi was killed, or still runs. What was "
+        message=f"the timeline ends {where}, without the end of the run: dsi was killed, or still runs. What was "
         "measured until then is here. `dsi test-control --attach` goes on with a cmd that still runs; `dsi teardown` "
         "ends what is left",
         test=unfinished[-1] if unfinished else None,
         file=FILE,
         time_s=history.last_s,
     )
+
+
+def _outside_of_a_test(history: History) -> str:
+    before_the_tests = all(test.status == "not run" for test in history.tests.values())
+    stages = history.noted.get("stage", ())
+    return f"in stage {stages[-1].fields.get('stage')}" if before_the_tests and stages else "outside of a test"
 
 
 def _stage_failed(history: History, _folder: Folder) -> Iterator[Finding]:
@@ -48,7 +55,7 @@ def _stage_failed(history: History, _folder: Folder) -> Iterator[Finding]:
                 yield Finding(
                     rule="stage_failed",
                     severity="error",
-                    message=f"{name.removesuffix('_end')} failed, and no test ran after it: {_without_logs(error)}",
+                    message=f"{name.removesuffix('_end')} failed, and no test ran after it: {_sentence(error)}",
                     file=FILE,
                     line=event.line,
                     time_s=event.time_s,
@@ -57,19 +64,26 @@ def _stage_failed(history: History, _folder: Folder) -> Iterator[Finding]:
 
 def _is_told(history: History, error: str) -> bool:
     """Tell whether the task's end says it too, which is a finding of its own."""
-    return any(error in str(end.fields.get("error")) for end in history.noted.get("task_end", ()))
+    said = [_sentence(str(end.fields.get("error"))) for end in history.noted.get("task_end", ())]
+    return any(_sentence(error) in one for one in said)
 
 
 def _task_error(history: History, _folder: Folder) -> Iterator[Finding]:
     for event in history.noted.get("task_end", ()):
         if error := event.fields.get("error"):
-            message = f"an error stopped the task, and no further test ran: {error}"
+            message = f"an error stopped the task, and no further test ran: {_sentence(str(error))}"
         elif event.fields.get("interrupted"):
             message = "the task was interrupted by somebody, and no further test ran"
         else:
             continue
         yield Finding(
-            rule="task_error", severity="error", message=message, file=FILE, line=event.line, time_s=event.time_s
+            rule="task_error",
+            severity="error",
+            message=message,
+            file=FILE,
+            line=event.line,
+            time_s=event.time_s,
+            text=_logged(event),
         )
 
 
@@ -77,15 +91,14 @@ def _post_task_failed(history: History, _folder: Folder) -> Iterator[Finding]:
     for event in history.noted.get("task_end", ()):
         notes = event.fields.get("notes")
         for note in notes if isinstance(notes, list) else ():
-            failed, _, said = str(note).partition("\n")
             yield Finding(
                 rule="post_task_failed",
                 severity="warning",
-                message=f"the tests are over, and this failed: {failed}",
+                message=f"the tests are over, and this failed: {_sentence(str(note))}",
                 file=FILE,
                 line=event.line,
                 time_s=event.time_s,
-                text="\n".join(line[:_LINE_CHARS] for line in said.splitlines()[:_MOST_LINES]),
+                text=_logged(event),
             )
 
 
@@ -115,7 +128,8 @@ def _restart_failed(history: History, _folder: Folder) -> Iterator[Finding]:
             yield Finding(
                 rule="restart_failed",
                 severity="error",
-                message=f"a restart that was asked for failed, and the test has not measured what it should: {error}",
+                message=f"a restart that was asked for failed, and the test has not measured what it should: "
+                f"{_sentence(error)}",
                 test=history.test_at(event.time_s),
                 file=FILE,
                 line=event.line,
@@ -203,9 +217,14 @@ def _core_file(_history: History, folder: Folder) -> Iterator[Finding]:
         )
 
 
-def _without_logs(reason: str) -> str:
-    """Leave out a server's last lines, which are indented: they stand with the node that went down."""
-    return " ".join(line for line in reason.splitlines() if line and not line.startswith("  "))
+def _sentence(error: str) -> str:
+    """Leave out servers' last lines, which stand with the node that went down. An older dsi had them in all it said."""
+    return sentence_of(error, [])
+
+
+def _logged(task_end: Event) -> str:
+    lines = task_end.fields.get("log_lines")
+    return "\n".join(str(line)[:_LINE_CHARS] for line in (lines if isinstance(lines, list) else ())[:_MOST_LINES])
 
 
 TEST_FAILED = RunRule(
