@@ -372,7 +372,14 @@ def _greeting(token: str | None) -> bytes:
 
 
 def _journal(answer: Mapping[str, Any]) -> str:
-    """Read the answer to the greeting: which journal of retry_ids there is, that is to say which test's."""
+    """Read the answer to the greeting: which journal of retry_ids there is, that is to say which test's.
+
+    Raises:
+        Unauthorized: the token is missing or wrong.
+        ConnectionRefusedError: this answers no greeting (it has no `id`): dsi has no room for the connection, say.
+    """
+    if "id" not in answer:
+        raise ConnectionRefusedError(str(answer.get("message", answer)))
     return str(Reply.read(answer).check().description.get("journal", ""))
 
 

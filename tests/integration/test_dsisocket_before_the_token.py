@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.integration.dsisocket_bed import WAIT_LIMIT_S, Client, Socket, line_of, opened
 
+from dsi.client import AsyncDsiSocket, NotConnected, Unauthorized
 from dsi.control.gate import MAX_LINE_BYTES
 
 TOKEN = "a secret of the test"
@@ -143,3 +144,17 @@ async def test_who_is_refused_again_and_again_holds_no_more_connections_than_are
             await others.enter_async_context(dsi.client())
             assert served() <= 2 * limit
         assert (await good.ask(TRUE))["status"] == "OK"
+
+
+async def test_a_client_that_finds_no_room_tries_again_and_one_with_a_wrong_token_does_not() -> None:
+    async with asyncio.timeout(WAIT_LIMIT_S), opened(token=TOKEN, max_connections=1) as dsi:
+        address = f"{dsi.settings.bind_addr}:{dsi.settings.port}"
+        async with AsyncDsiSocket(address, token="wrong") as wrong:
+            with pytest.raises(Unauthorized):
+                await wrong.send(TRUE)
+        async with dsi.client() as good, AsyncDsiSocket(address, token=TOKEN, patience_s=0.3) as hasty:
+            await good.ask({"auth": TOKEN})
+            with pytest.raises(NotConnected, match="max_connections"):
+                await hasty.send(TRUE)
+        async with AsyncDsiSocket(address, token=TOKEN) as later:
+            assert (await later.send(TRUE)).status == "OK"
