@@ -795,9 +795,12 @@ def _print(line: str, file: Any = None) -> None:
     print(line.encode(encoding, "backslashreplace").decode(encoding), file=file, flush=True)
 
 
-def pipe_closed() -> int:
-    """Have nothing more be written to the closed standard output, also not when Python ends; give the exit status."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def pipe_closed(*streams: Any) -> int:
+    """Have nothing more be written to these, also not when Python ends; give the exit status."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
     return PIPE_CLOSED
 
 
@@ -851,7 +854,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        return pipe_closed()
+        return pipe_closed(sys.stdout, sys.stderr)
 
 
 if __name__ == "__main__":
