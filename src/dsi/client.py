@@ -372,7 +372,14 @@ def _greeting(token: str | None) -> bytes:
 
 
 def _journal(answer: Mapping[str, Any]) -> str:
-    """Read the answer to the greeting: which journal of retry_ids there is, that is to say which test's."""
+    """Read the answer to the greeting: which journal of retry_ids there is, that is to say which test's.
+
+    Raises:
+        Unauthorized: the token is missing or wrong.
+        ConnectionRefusedError: this answers no greeting (it has no `id`): dsi has no room for the connection, say.
+    """
+    if "id" not in answer:
+        raise ConnectionRefusedError(str(answer.get("message", answer)))
     return str(Reply.read(answer).check().description.get("journal", ""))
 
 
@@ -788,9 +795,12 @@ def _print(line: str, file: Any = None) -> None:
     print(line.encode(encoding, "backslashreplace").decode(encoding), file=file, flush=True)
 
 
-def pipe_closed() -> int:
-    """Have nothing more be written to the closed standard output, also not when Python ends; give the exit status."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def pipe_closed(*streams: Any) -> int:
+    """Have nothing more be written to these, also not when Python ends; give the exit status."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
     return PIPE_CLOSED
 
 
@@ -844,7 +854,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        return pipe_closed()
+        return pipe_closed(sys.stdout, sys.stderr)
 
 
 if __name__ == "__main__":

@@ -8,17 +8,20 @@ from typing import Any
 
 OK = {"status_code": 0, "status": "OK", "message": "I think the command might have succeeded."}
 
+NO_ROOM = {"status_code": 2, "status": "EXECUTION_ERROR", "message": "Too many connections"}
+
 
 class FakeDsi:
     """Answers OK to everything, and keeps what was said to it.
 
     `cuts`: so many connections are closed once a command has come in, `login_cuts`: once a token has; `events`: so many
-    come before each reply.
+    come before each reply; `turned_out`: so many connections are told that there is no room, and closed.
     """
 
     def __init__(self) -> None:
         self.cuts = 0
         self.login_cuts = 0
+        self.turned_out = 0
         self.events = 0
         self.token: str | None = None
         self.lines: list[dict[str, Any]] = []
@@ -42,11 +45,15 @@ class FakeDsi:
             while line := await reader.readline():
                 message = json.loads(line)
                 if "auth" in message:
+                    if self.turned_out:
+                        self.turned_out -= 1
+                        self._say(writer, NO_ROOM)
+                        return
                     if self.login_cuts:
                         self.login_cuts -= 1
                         return
                     authorized = self.token in (None, message["auth"])
-                    self._say(writer, OK if authorized else self._refusal())
+                    self._say(writer, {"id": message["id"], **(OK if authorized else self._refusal())})
                     continue
                 self.lines.append(message)
                 if not authorized:

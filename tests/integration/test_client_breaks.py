@@ -157,6 +157,22 @@ async def test_a_cut_before_the_token_is_answered_is_tried_again_since_nothing_w
     assert (dsi.connections, len(dsi.lines)) == (6, 2)
 
 
+async def test_where_dsi_has_no_room_for_a_connection_it_is_tried_again(dsi: FakeDsi) -> None:
+    dsi.turned_out = 2
+    with DsiSocket(dsi.address) as client:
+        assert (await asyncio.to_thread(client.send, COMMAND)).status == "OK"
+    dsi.turned_out = 2
+    async with AsyncDsiSocket(dsi.address) as later:
+        assert (await later.send(COMMAND)).status == "OK"
+    assert dsi.connections == 6
+    dsi.turned_out = 1000
+    with DsiSocket(dsi.address, patience_s=0.3) as full, pytest.raises(NotConnected, match="Too many connections"):
+        await asyncio.to_thread(full.send, COMMAND)
+    async with AsyncDsiSocket(dsi.address, patience_s=0.3) as also_full:
+        with pytest.raises(NotConnected, match="Too many connections"):
+            await also_full.send(COMMAND)
+
+
 async def test_what_dsi_itself_answers_goes_without_retry_id_and_is_asked_again_too(dsi: FakeDsi) -> None:
     dsi.cuts = 1
     with DsiSocket(dsi.address) as client:

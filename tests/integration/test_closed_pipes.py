@@ -33,6 +33,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkDirectory]:
         ("conn", "md.0", "wc.0", "-c", "yes"),
         ("conn", "md.0", "wc.0", "-c", "echo; sleep 12345"),
         ("conn", "md.0", "-c", "yes >&2"),
+        ("conn", "md.0", "-c", "yes & yes >&2"),
         ("config", "show", "infrastructure_provisioning"),
         ("validate", "-C", "wrong"),
         ("analyze", "--json"),

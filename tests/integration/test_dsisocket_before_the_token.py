@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 from tests.integration.dsisocket_bed import WAIT_LIMIT_S, Client, Socket, line_of, opened
 
+from dsi.client import AsyncDsiSocket, NotConnected, Unauthorized
 from dsi.control.gate import MAX_LINE_BYTES
 
 TOKEN = "a secret of the test"
@@ -104,3 +106,55 @@ async def test_nothing_is_left_of_those_who_were_turned_out() -> None:
             await asyncio.sleep(0.01)
         stuck.transport.abort()
     assert asyncio.all_tasks() == tasks
+
+
+def served() -> int:
+    return sum(task.get_name().startswith("dsisocket") for task in asyncio.all_tasks())
+
+
+async def test_who_connects_again_and_again_without_it_holds_no_more_connections_than_are_allowed() -> None:
+    """Those who must go have a moment to read why; they would take all of dsi's file descriptors meanwhile."""
+    limit = 3
+    async with (
+        asyncio.timeout(WAIT_LIMIT_S),
+        opened(token=TOKEN, max_connections=limit) as dsi,
+        dsi.client() as good,
+        AsyncExitStack() as others,
+    ):
+        await good.ask({"auth": TOKEN})
+        for _ in range(30):
+            await others.enter_async_context(dsi.client())
+            assert served() <= 2 * limit + 1
+        async with dsi.client() as another:
+            assert (await another.ask({"auth": TOKEN}))["status"] == "OK"
+        assert (await good.ask(TRUE))["status"] == "OK"
+
+
+async def test_who_is_refused_again_and_again_holds_no_more_connections_than_are_allowed() -> None:
+    limit = 3
+    async with (
+        asyncio.timeout(WAIT_LIMIT_S),
+        opened(token=TOKEN, max_connections=limit) as dsi,
+        AsyncExitStack() as others,
+    ):
+        for _ in range(limit):
+            good = await others.enter_async_context(dsi.client())
+            await good.ask({"auth": TOKEN})
+        for _ in range(30):
+            await others.enter_async_context(dsi.client())
+            assert served() <= 2 * limit
+        assert (await good.ask(TRUE))["status"] == "OK"
+
+
+async def test_a_client_that_finds_no_room_tries_again_and_one_with_a_wrong_token_does_not() -> None:
+    async with asyncio.timeout(WAIT_LIMIT_S), opened(token=TOKEN, max_connections=1) as dsi:
+        address = f"{dsi.settings.bind_addr}:{dsi.settings.port}"
+        async with AsyncDsiSocket(address, token="wrong") as wrong:
+            with pytest.raises(Unauthorized):
+                await wrong.send(TRUE)
+        async with dsi.client() as good, AsyncDsiSocket(address, token=TOKEN, patience_s=0.3) as hasty:
+            await good.ask({"auth": TOKEN})
+            with pytest.raises(NotConnected, match="max_connections"):
+                await hasty.send(TRUE)
+        async with AsyncDsiSocket(address, token=TOKEN) as later:
+            assert (await later.send(TRUE)).status == "OK"

@@ -52,8 +52,10 @@ class _Subcommands(TyperGroup):
         """Run it; where nobody reads its output any more (`| head` has seen enough), end quietly."""
         try:
             return super().invoke(ctx)
-        except BrokenPipeError:
-            raise typer.Exit(import_module("dsi.client").pipe_closed()) from None
+        except BrokenPipeError as problem:
+            if not import_module("dsi.cli.terminal").nobody_reads():  # click would end quietly all the same
+                raise RuntimeError(f"a bug in dsi: what broke is not its output ({problem})") from problem
+            raise typer.Exit(import_module("dsi.client").pipe_closed(sys.stdout, sys.stderr)) from None
 
 
 def _load(name: str) -> Any:

@@ -12,6 +12,7 @@ import typer
 
 from dsi import client, provisioning
 from dsi.cli.launch import BROKEN, WorkDirectory, fail, guarded, start_log
+from dsi.cli.terminal import nobody_reads
 from dsi.model import HostEntry, StreamName
 from dsi.report.plain import PlainProgress
 from dsi.stages.conn import entries_named, run_on
@@ -40,9 +41,10 @@ def command(names: Names, work_dir: WorkDirectory = Path(), text: Text = None) -
 def _run(session: Session, entries: Sequence[HostEntry], text: str) -> int:
     try:
         return asyncio.run(run_on(session, entries, text, _print))
-    except* BrokenPipeError:  # `| head` has seen enough; what still ran on the hosts has been ended
-        pass
-    return client.pipe_closed()
+    except* BrokenPipeError:
+        if not nobody_reads():
+            raise
+    return client.pipe_closed(sys.stdout, sys.stderr)  # `| head` has seen enough; what ran on the hosts has been ended
 
 
 async def _print(host: str, stream: StreamName, block: bytes) -> None:

@@ -37,7 +37,7 @@ def _to_stdout(path: Path, wanted: Sequence[str], *, as_csv: bool) -> int:
         _show(path, wanted, as_csv=as_csv)
         sys.stdout.flush()
     except BrokenPipeError:  # `| head` has seen enough
-        return client.pipe_closed()
+        return client.pipe_closed(sys.stdout, sys.stderr)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -44,7 +45,7 @@ def _send(text: str, work_directory: Path, screen: Screen) -> int:
     except (KeyboardInterrupt, asyncio.CancelledError):
         return client.INTERRUPTED
     except BrokenPipeError:
-        return client.pipe_closed()
+        return client.pipe_closed(sys.stdout, sys.stderr)
 
 
 async def _send_and_show(wanted: Mapping[str, Any], work_directory: Path, screen: Screen) -> int:

@@ -1,6 +1,7 @@
 """Where people look, written without ever waiting for them."""
 
 import os
+import select
 import sys
 import threading
 from collections import deque
@@ -8,8 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, TextIO
 
+from dsi import client
+
 _KEPT_CHARS: Final = 4 << 20
 """How much is kept for a reader that has stopped: some ten thousand lines."""
+
+
+def nobody_reads() -> bool:
+    """Tell whether standard output or standard error is a pipe that nobody reads any more."""
+    outputs = select.poll()
+    for output in (1, 2):
+        outputs.register(output, 0)  # what has gone wrong is told unasked
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in outputs.poll(0))
 
 
 class Terminal:
@@ -74,9 +85,7 @@ class Terminal:
         try:
             yield self._file
         except BrokenPipeError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._file.fileno())
-            os.close(nowhere)
+            client.pipe_closed(self._file)
 
     @property
     def _file(self) -> TextIO:

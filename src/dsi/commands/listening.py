@@ -27,7 +27,7 @@ class Listener(Protocol):
     async def waiting(self, for_what: str) -> None:
         """Hear that the command waits until another no longer changes the clusters; anew for each that comes before.
 
-        It is called off where that is over before it returns.
+        It is called off where that is over before it returns, and raises nothing.
         """
         ...
 

@@ -78,13 +78,17 @@ class DsisocketServer:
         """Serve one connection until its end; `Host.listen` calls this for each. Cancelling ends no conversation.
 
         Raises:
-            CancelledError: also where its client takes nothing, so that closing would last: it is to be aborted.
+            CancelledError: also where its client takes nothing, so that closing would last, and where too many others
+                are just being told why they must go: it is to be aborted.
         """
         if self._ending.is_set():
             writer.close()
         elif not self._has_room():
+            if len(self._refusals) >= self._settings.max_connections:
+                raise asyncio.CancelledError
             await asyncio.wait({self._start_refusal(reader, writer)})
         else:
+            self._hurry_the_leaving()
             task, session = self._start_session(reader, writer)
             await asyncio.wait({task})
             if session.is_stuck:
@@ -96,6 +100,12 @@ class DsisocketServer:
         if len(staying) < self._settings.max_connections:
             return True
         return any(session.turn_out(MAKES_ROOM) for session in staying)
+
+    def _hurry_the_leaving(self) -> None:
+        """Have no more than `max_connections` be told why they must go: each takes a file descriptor meanwhile."""
+        leaving = [task for task, session in self._sessions.items() if session.is_leaving and not task.cancelling()]
+        for task in leaving[: -self._settings.max_connections]:
+            task.cancel()
 
     async def end(self) -> None:
         """Start nothing more; give running commands `GRACE_S`, then end and answer them; close all connections
@@ -221,7 +231,7 @@ async def open_dsisocket(
         token_within_s=token_within_s,
         on_failure=on_failure,
     )
-    _make_room_for(settings.max_connections)
+    _make_room_for(3 * settings.max_connections)  # those who stay, those who must go, and those who are refused
     try:
         listener = await _listen(host, settings, server)
     except BaseException:

@@ -69,7 +69,10 @@ class Session:
         self._listening: asyncio.Timeout | None = None
 
     async def run(self) -> None:
-        """Serve the client, then close its connection. `is_stuck` afterwards: it takes nothing, not even its end."""
+        """Serve the client, then close its connection; cancelling it waits for nothing.
+
+        `is_stuck` afterwards: the client takes nothing, not even its end, or there was no time for that.
+        """
         no_token = asyncio.get_running_loop().call_later(self._token_within_s, self.turn_out, TOO_LATE)
         try:
             async with self._tasks:
@@ -77,6 +80,9 @@ class Session:
                 await self._answer_in_order()
                 if not reading.done():
                     await self._see_out(reading)
+        except asyncio.CancelledError:
+            self.is_stuck = True
+            raise
         except Exception:  # noqa: BLE001  a task's boundary: what ends one conversation must not touch the others
             self._log.warning("dsisocket connection broke", exc_info=True)
         finally:
@@ -88,12 +94,16 @@ class Session:
         is_over = self._ending.is_set() or self._outbox.is_gone or self.is_leaving
         limit = asyncio.timeout(FLUSH_S if is_over else None)
         self._writer.close()
+        if self.is_stuck:
+            return
         try:
             with suppress(*GONE):
                 async with limit:
                     await self._writer.wait_closed()
-        finally:
             self.is_stuck = limit.expired()
+        except asyncio.CancelledError:
+            self.is_stuck = True
+            raise
 
     async def _see_out(self, reading: "asyncio.Task[None]") -> None:
         """Give a client that was turned out a moment to close first: else it might never see why (a reset)."""

@@ -27,7 +27,7 @@ _dsi_follow() {
   s= mine= tails= others= ending= quiet= unheard=
   folder=$HOME/.dsi/run slot=$HOME/.dsi/run/@SLOTS@.$_dsi_slot
   prepared=$slot
-  trap '[[ $mine ]] || rm -f -- "$prepared".*' EXIT
+  trap '_dsi_stop; [[ $mine ]] || rm -f -- "$prepared".*' EXIT
   _dsi_ready
   trap '' PIPE  # a session that ends must not end us
   until [[ $1 == "$_dsi_slot" ]]; do
@@ -50,14 +50,18 @@ _dsi_follow() {
     IFS= read -r stat </proc/$PPID/stat || exit
     stat=${stat##*) }
     [[ $stat != [ZX]* ]] || exit
-    [[ $c ]] || _dsi_tell refused
-    [[ -s $beat ]] || _dsi_beat
-    kill -0 "$c" && [[ -e $slot.out && -e $slot.err ]] || exit  # somebody removed them: ask again
-    set -C
-    { echo "${slot##*/} $c $BASHPID $start $boot" >"$i.state"; } && mine=1
-    set +C
-    [[ -s $i.state || ! $mine ]] || rm -f -- "$i.state"  # the disk is full
-    [[ -e $i.state ]] || _dsi_tell refused
+    if [[ ! -e $i.state ]]; then  # else an earlier request has begun it
+      [[ $c ]] || _dsi_tell refused
+      [[ -s $beat ]] || _dsi_beat
+      kill -0 "$c" && [[ -e $slot.out && -e $slot.err ]] || exit  # somebody removed them: ask again
+      set -C
+      { mine=1; echo "${slot##*/} $c $BASHPID $start $boot"; } >"$i.state" || {
+        [[ ! $mine ]] || rm -f -- "$i.state"  # the disk is full
+        mine=
+      }
+      set +C
+      [[ -e $i.state ]] || _dsi_tell refused
+    fi
   else
     _dsi_beat
     [[ -e $i.state ]] || _dsi_tell gone
@@ -75,8 +79,7 @@ _dsi_ready() {
   exec 7<> <(:) 8<> <(:)
   {  # opened before the fork: later they would be made again where the shell has ended and they were removed
     (_dsi_reap) </dev/null >/dev/null 3<&- 4>&- &
-  } 6>>"$slot.out" 9>>"$slot.err"
-  IFS= read -r c <&7
+  } 6>>"$slot.out" 9>>"$slot.err" && IFS= read -r c <&7  # who isn't there tells nothing: the disk is full
   { IFS= read -r line <"/proc/$BASHPID/stat"; IFS= read -r boot </proc/sys/kernel/random/boot_id; }
   set -- ${line##*) }
   start=${20}
@@ -152,12 +155,12 @@ _dsi_show() {  # as it comes
   [[ ! $tails ]] || return
   (
     [[ $mine ]] && trap '' TERM  # it comes to our whole group, and there may be last words
-    exec tail -c "+$((o + 1))" -f -s 0.2 "$slot.out" 5<&-
+    exec tail -c "+$((o + 1))" -f -s 0.2 "$slot.out" 5<&- 8>&-
   ) &
   tails=$!
   (
     [[ $mine ]] && trap '' TERM
-    exec tail -c "+$((e + 1))" -f -s 0.2 "$slot.err" >&4 5<&-
+    exec tail -c "+$((e + 1))" -f -s 0.2 "$slot.err" >&4 5<&- 8>&-
   ) &
   tails+=" $!"
   [[ ! $mine ]] || _dsi_watch
@@ -191,7 +194,7 @@ _dsi_watch() {  # for dsi's sign of life, and that its output doesn't fill the d
     kill -TERM -- "-$c"
     IFS= read -r -t 4.5 -u 5 _
     kill -KILL -- "-$c"
-  ) >/dev/null 4>&- &
+  ) >/dev/null 4>&- 8>&- &
   others+=" $!"
 }
 _dsi_orphaned() {
@@ -203,7 +206,8 @@ _dsi_full() {  # what was freed takes no blocks
   { read -r o_end && read -r e_end; } < <(stat -c %b "$slot.out" "$slot.err") && (((o_end + e_end) * 512 > limit))
 }
 _dsi_end() {  # dsi sends SIGKILL to us 5 s after SIGTERM, and the command must be gone by then
-  [[ ! $ending ]] || return
+  at_once=1
+  [[ $c && ! $ending ]] || return
   ending=1
   _dsi_quiet
   kill -TERM -- "-$c"
@@ -211,7 +215,7 @@ _dsi_end() {  # dsi sends SIGKILL to us 5 s after SIGTERM, and the command must 
     trap '' TERM
     IFS= read -r -t 4.5 -u 5 _
     kill -KILL -- "-$c"
-  ) >/dev/null 4>&- &
+  ) >/dev/null 4>&- 8>&- &
   ending=$!
   others+=" $!"
 }
@@ -227,8 +231,9 @@ _dsi_group_left() {
 _dsi_wait_for_group() {
   while _dsi_group_left && kill -0 "$ending"; do IFS= read -r -t 0.02 -u 5 _; done
 }
-_dsi_stop() {
-  [[ ! $tails$others ]] || kill -KILL $tails $others && wait $tails $others
+_dsi_stop() {  # this is the end: a signal that comes now must start nothing that nobody stops
+  trap '' USR1 USR2 TERM
+  [[ ! $tails$others ]] || { kill -KILL $tails $others && wait $tails $others; }  # a bare one waits for the reaper
   tails= others=
 }
 _dsi_tell() {
@@ -251,7 +256,7 @@ _dsi_follow_on() {  # what another of us has started
   local p follower looks=0
   exec 8>&-  # the bash that was prepared ends
   rm -f -- "$prepared".*  # now: we may be ended at once
-  c= slot=
+  c= slot= ending=  # what ended the bash that was prepared has not ended this one
   _dsi_quiet
   if _dsi_state; then
     trap '' USR1  # it would send all of it once more
@@ -265,7 +270,9 @@ _dsi_follow_on() {  # what another of us has started
       [[ ! $ending ]] || _dsi_wait_for_group
       _dsi_tell "$s more"
     fi
-    IFS= read -r follower <"$i.follower" && [[ $follower == "$BASHPID" ]] || {
+    follower=
+    IFS= read -r follower <"$i.follower"  # nothing where the disk is full
+    [[ -e $i.state && ${follower:-$BASHPID} == "$BASHPID" ]] || {
       _dsi_stop
       exit 0
     }

@@ -14,6 +14,9 @@ _log = structlog.get_logger(__name__)
 AGAIN_S: Final = 1.0
 """How long the shell may take to end before it is looked at again: the command may have ended in that moment."""
 
+LOOKS: Final = 30
+"""How often that is tried: a shell that is still there then is not to be found by the pids that it has told."""
+
 # The one that supervises the command must live: it ends its shell by itself. Any other has nothing to do but to send.
 # Only a shell of our own sshd is ended, lest another process has got its pid.
 _LET_GO: Final = """
@@ -36,9 +39,12 @@ exit 0
 async def let_go(link: Link, shell: Shell, follower: int, name: str) -> None:
     """End a shell, and what follows the command of this name in it; not what supervises the command."""
     script = _LET_GO.format(shell=shell.pid, follower=follower, folder=FOLDER, name=name)
+    reason = f"it has not ended in {LOOKS * AGAIN_S:g} s"
     try:
-        while not await shell.has_ended_within(0):
+        for _ in range(LOOKS):
             await link.tell(script, link.ending)
-            await shell.has_ended_within(AGAIN_S)
+            if await shell.has_ended_within(AGAIN_S):
+                return
     except NoSession as problem:
-        _log.warning("a shell that shows what nobody reads could not be given to others", reason=str(problem))
+        reason = str(problem)
+    _log.warning("a shell that shows what nobody reads could not be given to others", reason=reason)
