@@ -27,7 +27,11 @@ def test_findings_are_plain_lines_with_their_place_and_the_summary_is_last(work:
 
 
 def test_report_json_has_the_originals_form(work: WorkDirectory) -> None:
+    before, beside = work.folder / "reports" / "report.json", work.folder / "beside"
+    before.write_text("old")
+    beside.hardlink_to(before)
     work.dsi("analyze", exit_status=1)
+    assert beside.read_text() == "old", "it was written anew beside the old one, not over it"
     report = json.loads(work.read("reports/report.json"))
     assert report["failures"] == 1
     assert {result["test_file"]: result["status"] for result in report["results"]} == {

@@ -268,8 +268,10 @@ def test_bootstrap_copies_canned_files_and_replaces_none_that_differs(tmp_path: 
     (tmp_path / "mongodb_setup.yml").write_text("topology: []\n")
     assert "mongodb_setup.yml: there already, and different" in work.dsi("bootstrap", exit_status=3).stderr
     assert work.read("mongodb_setup.yml") == "topology: []\n"
+    (tmp_path / "old").hardlink_to(tmp_path / "mongodb_setup.yml")
     work.dsi("bootstrap", "--force")
     assert "rs0" in work.read("mongodb_setup.yml")
+    assert work.read("old") == "topology: []\n", "it was written anew beside the old one, not over it"
 
 
 def test_bootstrap_names_what_there_is_when_a_name_is_wrong(tmp_path: Path) -> None:

@@ -118,6 +118,7 @@ def test_a_death_fails_the_test_in_which_it_was_and_later_ones_are_invalid_until
         "after": {},
         "means-it": {"post_test": [{"on_secondary2": killed, "expect_down": ["secondary2"]}]},
         "last": {"pre_test": [again]},
+        "misses": {"post_test": [{"on_secondary2": "true", "expect_down": ["secondary2"]}]},
         "hook": {"pre_test": [{"on_secondary1": killed}]},
         "good": {"pre_test": [again, {"on_secondary2": killed, "expect_down": ["secondary2"]}]},
         "still-good": {},
@@ -136,6 +137,7 @@ def test_a_death_fails_the_test_in_which_it_was_and_later_ones_are_invalid_until
         "after": "invalid",
         "means-it": "invalid",
         "last": "passed",
+        "misses": "invalid",
         "hook": "failed (validation)",
         "good": "passed",
         "still-good": "passed",
@@ -145,6 +147,7 @@ def test_a_death_fails_the_test_in_which_it_was_and_later_ones_are_invalid_until
     for name in ("after", "means-it"):
         assert "is down since test kills, signal 9 (SIGKILL)" in ends[name]["reason"]
         assert ends[name]["notes"] == []
+    assert "expect_down: [secondary2] took none of these nodes down" in ends["misses"]["reason"]
     assert "went down before cmd began (in a hook, say), signal 9 (SIGKILL)" in ends["hook"]["reason"]
     assert [(down["test"], down["node"], down["expected"]) for down in work.events("node_down")] == [
         ("kills", "secondary1", False),
@@ -152,7 +155,7 @@ def test_a_death_fails_the_test_in_which_it_was_and_later_ones_are_invalid_until
         ("hook", "secondary1", False),
         ("good", "secondary2", True),
     ]
-    assert "analysis: 6 errors, " in result.stderr, "two deaths, and the four tests that did not pass"
+    assert "analysis: 7 errors, " in result.stderr, "two deaths, and the five tests that did not pass"
 
 
 def test_a_test_that_leaves_damaged_data_is_failed_unless_it_skips_validate(tmp_path: Path) -> None:

@@ -84,6 +84,59 @@ def test_a_reference_to_a_host_that_provisioning_will_not_give_is_an_error_at_it
         assert f"there is no host mongod.1: {given}" in error
 
 
+MISSING = "${infrastructure_provisioning.out.mongod.2.public_ip}"
+LOOKUP = f"my_lookup: {{three: [{{public_ip: '{MISSING}'}}]}}"
+
+
+def test_a_reference_to_a_missing_host_that_nobody_reads_passes(tmp_path: Path) -> None:
+    (tmp_path / "infrastructure_provisioning.yml").write_text("tfvars: {mongod_instance_count: 1}\n")
+    (tmp_path / "defaults.yml").write_text(
+        f"mongodb_setup: {{{LOOKUP}}}\nworkload_setup: {{unused: [{{on_workload_client: 'echo {MISSING}'}}]}}\n"
+        f"test_control: {{hosts: ['{MISSING}']}}\n"
+    )
+    (tmp_path / "mongodb_setup.yml").write_text(f"{ALONE}more_{LOOKUP}\n")
+    assert [str(problem) for problem in check(load(tmp_path)) if not problem.warning] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "place"),
+    [
+        ("mongodb_setup", "{topology: [{cluster_type: standalone, public_ip: '%s'}]}", "topology.0.public_ip"),
+        (
+            "mongodb_setup",
+            "{topology: [{cluster_type: replset, mongod: '${mongodb_setup.three}'}]}",
+            "mongodb_setup.topology.0.mongod.0.public_ip",
+        ),
+        ("overrides", "{mongodb_setup: {topology: [{public_ip: '%s'}]}}", "mongodb_setup.topology.0.public_ip"),
+        ("mongodb_setup", "{pre_cluster_start: [{on_all_hosts: 'ping %s'}]}", "pre_cluster_start.0.on_all_hosts"),
+        ("test_control", "{run: [{id: a, type: shell, cmd: 'ping %s'}]}", "run.0.cmd"),
+        (
+            "test_control",
+            "{run: [{id: a, type: shell, cmd: 'x ${mongodb_setup.three.0.public_ip}'}]}",
+            "run.0.cmd",
+        ),
+        (
+            "test_control",
+            "{run: [{id: a, type: shell, cmd: b, post_test: [{on_wc: 'x %s'}]}]}",
+            "run.0.post_test.0.on_wc",
+        ),
+    ],
+)
+@pytest.mark.parametrize("number", [1, -2])
+def test_a_reference_to_a_missing_host_is_an_error_wherever_it_is_read_also_through_a_lookup_table(
+    tmp_path: Path, name: str, text: str, place: str, number: int
+) -> None:
+    missing = f"${{infrastructure_provisioning.out.mongod.{number}.public_ip}}"
+    (tmp_path / "infrastructure_provisioning.yml").write_text("tfvars: {mongod_instance_count: 1}\n")
+    (tmp_path / "defaults.yml").write_text(f"mongodb_setup: {{three: [{{public_ip: '{missing}'}}]}}\n")
+    (tmp_path / "mongodb_setup.yml").write_text(ALONE)
+    (tmp_path / f"{name}.yml").write_text(text.replace("%s", missing))
+    (error,) = [str(problem) for problem in check(load(tmp_path)) if not problem.warning]
+    assert error.startswith("defaults.yml:1:" if "mongod:" in text else f"{name}.yml:1:")
+    assert f" {place}: there is no host mongod.{number}: " in error
+    assert ("from mongodb_setup.three.0.public_ip (defaults.yml:1:" in error) == ("three.0" in text)
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

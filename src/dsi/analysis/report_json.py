@@ -14,6 +14,7 @@ from typing import Any
 from dsi.analysis.analysis import Analysis
 from dsi.analysis.finding import Finding
 from dsi.report.folder import writing
+from dsi.whole_file import write_whole
 
 NAME = "report.json"
 
@@ -26,7 +27,7 @@ def write_report_json(analysis: Analysis, reports: Path) -> Path:
     """
     path = reports / NAME
     with writing(path):
-        path.write_text(json.dumps(report_of(analysis), indent=4) + "\n", encoding="utf-8")
+        write_whole(path, (json.dumps(report_of(analysis), indent=4) + "\n").encode())
     return path
 
 

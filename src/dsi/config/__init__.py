@@ -6,13 +6,13 @@ config.test_control(tree).run[0].cmd     # typed
 config.check(tree)                       # everything that is wrong, at once
 """
 
-from dsi.config.check import check
+from dsi.config.check import check, later
 from dsi.config.files import dump
 from dsi.config.hooks import HOOKS, hooks
 from dsi.config.loading import file_names, load
 from dsi.config.masked import masked_yaml
 from dsi.config.references import STAGES
-from dsi.config.resolve import Unknown
+from dsi.config.resolve import Unknown, problem_of
 from dsi.config.tree import Origin, Tree, is_unknown
 from dsi.config.typed import analysis, mongodb_setup, once, provisioning, test_control, validated
 
@@ -28,10 +28,12 @@ __all__ = [
     "file_names",
     "hooks",
     "is_unknown",
+    "later",
     "load",
     "masked_yaml",
     "mongodb_setup",
     "once",
+    "problem_of",
     "provisioning",
     "test_control",
     "validated",

@@ -12,9 +12,9 @@ from dsi.config.loading import file_names, product_defaults
 from dsi.config.models import Section
 from dsi.config.nodes import Layered, ListNode, MappingNode, Node, join, kind_of_value, split
 from dsi.config.references import STAGES
-from dsi.config.resolve import NotThere, Unknown
+from dsi.config.resolve import Chain, NotThere, Unknown
 from dsi.config.tree import DEFAULTS_NAME, Tree
-from dsi.config.typed import MODELS, check_types, once, sections_of
+from dsi.config.typed import MODELS, check_types, later_of, once, sections_of
 from dsi.model import ROLES, Problem
 from dsi.parsers import KNOWN_TYPES
 from dsi.suggest import did_you_mean
@@ -42,6 +42,16 @@ def check(tree: Tree) -> list[Problem]:
     return sorted(once(problems), key=_in_order)
 
 
+def later(tree: Tree) -> Iterator[Chain]:
+    """Give the ways by which one gets from what dsi reads to what will exist later only, an `out` say."""
+    for stage in MODELS:
+        yield from later_of(tree, stage)
+    for path in _read_hooks(tree):
+        reading = tree.reading(lenient=True)
+        reading.value(split(path))
+        yield from reading.later
+
+
 def _in_order(problem: Problem) -> tuple[int, int, int]:
     if problem.position is None:
         return (len(STAGES) * 3, 0, 0)
@@ -51,15 +61,17 @@ def _in_order(problem: Problem) -> tuple[int, int, int]:
 
 
 def _hooks(tree: Tree) -> Iterator[Problem]:
-    used = {f"workload_setup.{name}" for name in hooks.used_types(tree)}
-    for path in hooks.hook_paths(tree):
-        if path.startswith("workload_setup.") and path not in used:
-            continue  # nobody will read it
+    for path in _read_hooks(tree):
         reading = tree.reading(lenient=True)
         value = reading.value(split(path))
         yield from (tree.placed(problem) for problem in reading.problems)
         if not isinstance(value, list | Unknown):
             yield tree.problem(path, f"a hook is a list of commands, not {kind_of_value(value)}")
+
+
+def _read_hooks(tree: Tree) -> Iterator[str]:
+    used = {f"workload_setup.{name}" for name in hooks.used_types(tree)}
+    return (path for path in hooks.hook_paths(tree) if not path.startswith("workload_setup.") or path in used)
 
 
 def _test_types(tree: Tree) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ too, and stands in `problems`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from dsi.config import references
@@ -107,7 +107,10 @@ class _Later(Exception):
 
 @dataclass
 class Reading:
-    """Reads values of a tree. `trail` collects every reference that was followed, `problems` what is wrong."""
+    """Reads values of a tree. `trail` collects every reference that was followed, `problems` what is wrong.
+
+    `later`: the ways, reference by reference, that ended at what will exist later.
+    """
 
     root: MappingNode
     computed: tuple[Computed, ...]
@@ -116,6 +119,7 @@ class Reading:
     asked: str = ""
     problems: list[Problem] = field(default_factory=list)
     trail: list[Step] = field(default_factory=list)
+    later: list[Chain] = field(default_factory=list)
 
     def value(self, path: Path) -> Any:
         """Give what stands at a path, references resolved, as plain Python values.
@@ -253,6 +257,7 @@ class Reading:
             return self._find(target, chain)
         except NotThere as problem:
             if self.lenient and self._comes_later(target):
+                self.later.append(chain)
                 raise _Later from problem
             message = f"{step.reference} stands for nothing: {problem.message}"
             raise _Failed((self._failure(message, chain),)) from problem
@@ -286,13 +291,9 @@ class Reading:
 
     def _failure(self, message: str, chain: Chain) -> Problem:
         """Make a problem of a reference. Its place is the one that was read, or within that."""
-        written = [step for step in chain if step.position] or list(chain)
-        first = written[0]
-        rows = tuple(
-            f"from {step.path}{_where(step.position)}: {step.reference}" for step in written if len(written) > 1
-        )
-        path = first.path if f"{first.path}.".startswith(f"{self.asked}.") else self.asked
-        return Problem(message=message, path=path, position=first.position, came_from=rows)
+        problem = problem_of(message, chain)
+        within = f"{problem.path}.".startswith(f"{self.asked}.")
+        return problem if within else replace(problem, path=self.asked)
 
     def _embedded(self, reference: Reference, node: Scalar, at: Path, chain: Chain) -> str:
         """Give the text of a reference inside other text."""
@@ -342,6 +343,13 @@ class Reading:
         if not isinstance(found.value, str) or isinstance(found.value, Unknown) or "${" not in found.value:
             return found.value
         return self._text(found, at, chain)
+
+
+def problem_of(message: str, chain: Chain) -> Problem:
+    """Say what is wrong where the first of some references stands, with how one gets on from there."""
+    written = [step for step in chain if step.position] or list(chain)
+    rows = tuple(f"from {step.path}{_where(step.position)}: {step.reference}" for step in written if len(written) > 1)
+    return Problem(message=message, path=written[0].path, position=written[0].position, came_from=rows)
 
 
 def _shown(node: Node) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from dsi.config.files import dump
-from dsi.config.nodes import Layered, ListNode, MappingNode, Node, join, split
+from dsi.config.nodes import ListNode, MappingNode, Node, split
 from dsi.config.references import STAGES
 from dsi.config.resolve import Computed, NotThere, Reading, Step, Unknown
 from dsi.errors import ConfigError, ReportError
@@ -127,10 +127,6 @@ class Tree:
         for part in split(path):
             node = _child(node, part)
         return node is not None
-
-    def texts(self) -> Iterator[tuple[str, str]]:
-        """Yield path and value of all text that was written and holds, as it was written: references are in it."""
-        yield from _texts(self.root, ())
 
     def key_position(self, path: str) -> Position | None:
         """Give where the key itself was written, which is better for what is wrong with the key."""
@@ -273,16 +269,3 @@ def _with_path(problem: Problem, path: str) -> Problem:
         came_from=problem.came_from,
         warning=problem.warning,
     )
-
-
-def _texts(node: Node, at: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    if isinstance(node, Layered):
-        yield from _texts(node.over, at)
-    elif isinstance(node, ListNode):
-        for index, item in enumerate(node.items):
-            yield from _texts(item, (*at, str(index)))
-    elif isinstance(node, MappingNode):
-        for key, value in node.entries.items():
-            yield from _texts(value, (*at, key))
-    elif isinstance(node.value, str):
-        yield join(at), node.value

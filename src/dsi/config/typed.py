@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from dsi.config.models import Analysis, InfrastructureProvisioning, MongodbSetup, Section, TestControl, Validated
 from dsi.config.nodes import ListNode, MappingNode, join, kind_of_value, split
-from dsi.config.resolve import NotThere, Reading, Unknown
+from dsi.config.resolve import Chain, NotThere, Reading, Unknown
 from dsi.config.tree import Tree
 from dsi.errors import ConfigError
 from dsi.masking import is_secret_name
@@ -97,6 +97,13 @@ def check_types(tree: Tree, stage: str) -> list[Problem]:
     except ValidationError as error:
         problems += _problems(tree, stage, value, error)
     return problems
+
+
+def later_of(tree: Tree, stage: str) -> list[Chain]:
+    """Give the ways by which one gets from what dsi reads of a stage to what will exist later only."""
+    reading = tree.reading(lenient=True)
+    _read(reading, stage, MODELS[stage])
+    return reading.later
 
 
 def _typed(tree: Tree, stage: str, model: type[_Model], *, lenient: bool = False) -> _Model:

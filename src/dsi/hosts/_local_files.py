@@ -119,7 +119,11 @@ def _copy_content(source: Path, target: Path, stop: threading.Event, part: Part)
 
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """Give a name beside `path`; what is made there takes its place at the end, or goes if that fails."""
+    """Give a name beside `path`; what is made there takes its place at the end, or goes if that fails.
+
+    Unlike that of `whole_file.write_whole` the name is another each time, since several commands may write one file at
+    once; and what is made may be a link, or a copy that is called off half-way.
+    """
     fresh = path.with_name(f".dsi-{secrets.token_hex(8)}")
     try:
         yield fresh

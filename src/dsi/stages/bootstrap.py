@@ -12,6 +12,7 @@ from dsi.config import Tree
 from dsi.errors import ConfigError, Preflight
 from dsi.model import Problem
 from dsi.suggest import did_you_mean
+from dsi.whole_file import write_whole
 
 log = structlog.get_logger()
 
@@ -66,7 +67,7 @@ def _write(chosen: dict[Path, str], *, force: bool) -> list[Path]:
         raise Preflight(f"{listed}: there already, and different; nothing was written. --force replaces them")
     fresh = [path for path, text in chosen.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path in fresh:
-        path.write_text(chosen[path], encoding="utf-8")
+        write_whole(path, chosen[path].encode())
         log.info("written", file=path.name)
     return fresh
 

@@ -54,21 +54,25 @@ class NodesOfATest:
             return
         watch = self._watch
         missing = [_missing(*self._told[which]) for which in self._told if which in watch.still_down]
-        stayed = [announced for announced in self._deployment.announced if watch.saw_none_of(announced)]
-        raise_together(
-            [*watch.failures, *filter(None, missing), *(_no_effect(announced.names) for announced in stayed)]
-        )
+        raise_together([*watch.failures, *filter(None, missing), *self._without_effect(watch)])
 
     async def last_check(self, _context: Context, _test: Test) -> None:
         """Look once more after post_test: what went down there belongs to this test, not to the next.
 
         Raises:
             ClusterError, HostError: as `check`, again with what that has said.
+            NoEffect: what a command in post_test has announced stayed up.
         """
         watch, self._watch = self._watch, None
         if watch is not None:
             await watch.look_once_more(_AFTER)
-            raise_together(watch.failures)
+            raise_together([*watch.failures, *self._without_effect(watch)])
+
+    def _without_effect(self, watch: NodeWatch) -> list[NoEffect]:
+        """Give what was announced since this was last asked, and of which all stayed up."""
+        stayed = [announced for announced in self._deployment.announced if watch.saw_none_of(announced)]
+        self._deployment.announced.clear()
+        return [_no_effect(announced.names) for announced in stayed]
 
     def _tell(self, test: Test, down: NodeDown) -> None:
         self._told[down.node.name, down.process] = (test.id, down)

@@ -10,16 +10,13 @@ from dsi.inventory import Inventory
 from dsi.stages.mongodb_setup import forget_setup
 from dsi.stages.running_test import end_left
 from dsi.stages.session import Session
-from dsi.systems.mongodb import Deployment
+from dsi.systems import mongodb
 
 log = structlog.get_logger()
 
-_NODES = "nodes"
-_KEY_FILES = "key_files"
-
 
 async def teardown(session: Session) -> None:
-    """End what dsi started. Hosts that dsi made go with all that is on them; on others nodes end, and their key goes.
+    """End what dsi started. Hosts that dsi made go with all that is on them; on others nodes end, and their secrets go.
 
     It works also after a crash, and with files that are no longer right: what runs is known from the state alone.
 
@@ -50,34 +47,33 @@ async def end_all(session: Session) -> None:
             failures.append(failure)
     await provisioning.local.teardown(session.state)
     raise_together(failures)
-    session.state.forget(_NODES)  # what is left of them was on hosts that are gone
+    mongodb.forget_nodes(session.state)  # what is left of them was on hosts that are gone
 
 
 async def _stop_nodes(session: Session) -> None:
-    """Stop the nodes on hosts that dsi didn't make, and remove their key there: on the others they end with their host.
+    """Stop the nodes on hosts that dsi didn't make, and remove their secrets there; on others they end with their host.
 
     Raises:
         DsiError: a node couldn't be ended, or its host can't be reached; it is still remembered then.
     """
     entries = [entry for entry in provisioning.remembered(session.state) if entry.home is None]
-    records = session.state.read(_NODES) or {}
-    if not entries or not (records or session.state.read(_KEY_FILES)):
+    if not entries or not mongodb.anything_left(session.state):
         return
     hosts, failures = await provisioning.connect_to_those_there(entries, session.state)
+    out_of_reach = {entry.public_ip for entry in entries} - {entry.public_ip for entry in hosts}
+    left = mongodb.nodes_at(session.state, out_of_reach)
     inventory = Inventory(hosts, this_machine("localhost", session.work_directory))
     try:
-        async with Deployment(
+        async with mongodb.Deployment(
             MongodbSetup(), lambda node: inventory.at(node.public_ip, node.private_ip), state=session.state
         ) as deployment:
             await deployment.attach()
             await deployment.stop()
-            await deployment.remove_keys()
+            await deployment.remove_own_files()
     finally:
         await inventory.close()
-    out_of_reach = {entry.public_ip for entry in entries} - {entry.public_ip for entry in hosts}
-    left = {name: record for name, record in records.items() if record["plan"]["public_ip"] in out_of_reach}
     if left:
-        session.state.write(_NODES, left)
+        mongodb.keep_nodes(session.state, left)
         log.error("these nodes could not be ended; `dsi teardown` tries again", nodes=", ".join(left))
-    if left or session.state.read(_KEY_FILES):
+    if mongodb.anything_left(session.state):
         raise_together(failures)

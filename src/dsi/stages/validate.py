@@ -1,7 +1,7 @@
 """`dsi validate`: everything that can be checked without touching a host."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Final, cast
 
 from dsi import config
@@ -20,7 +20,7 @@ _COUNTED: Final = {
 }
 """The providers of which it is known beforehand how many hosts there will be, and by what."""
 
-_OUT: Final = re.compile(rf"\$\{{infrastructure_provisioning\.out\.(?P<role>{'|'.join(ROLES)})\.(?P<index>\d+)\b")
+_OUT: Final = re.compile(rf"infrastructure_provisioning\.out\.(?P<role>{'|'.join(ROLES)})\.(?P<index>-?\d+)(\..*)?")
 
 
 def check(tree: Tree) -> list[Problem]:
@@ -43,20 +43,25 @@ def check(tree: Tree) -> list[Problem]:
     return sorted([*problems, *_of_the_dsisocket(tree, scope), *_not_yet(tree)], key=_place)
 
 
-def _missing_hosts(tree: Tree) -> Iterator[Problem]:
-    """Yield references to hosts that provisioning will not give. Once there is an `out`, they stand for nothing."""
+def _missing_hosts(tree: Tree) -> list[Problem]:
+    """Give references that dsi will follow to hosts that provisioning will not give; others may stand for nothing.
+
+    Once there is an `out`, such a reference stands for nothing in any case.
+    """
     settings = config.provisioning(tree, lenient=True)
     if settings.out is not None or settings.provider not in _COUNTED:
-        return
+        return []
     there = counts(settings)
-    for path, text in tree.texts():
-        for found in _OUT.finditer(text):
-            role, index = cast("Role", found["role"]), int(found["index"])
-            if index >= there[role]:
-                message = (
-                    f"there is no host {role}.{index}: {_COUNTED[settings.provider]} gives {there[role]} of {role}"
-                )
-                yield tree.problem(path, message)
+    found = []
+    for way in config.later(tree):
+        host = _OUT.fullmatch(way[-1].target)
+        if host is None:
+            continue
+        role, index = cast("Role", host["role"]), int(host["index"])
+        if not -there[role] <= index < there[role]:
+            message = f"there is no host {role}.{index}: {_COUNTED[settings.provider]} gives {there[role]} of {role}"
+            found.append(tree.placed(config.problem_of(message, way)))
+    return config.once(found)
 
 
 def _of_the_dsisocket(tree: Tree, scope: Scope) -> list[Problem]:

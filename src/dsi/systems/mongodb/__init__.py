@@ -31,6 +31,7 @@ from dsi.systems.mongodb.meta import login, meta
 from dsi.systems.mongodb.node import Node
 from dsi.systems.mongodb.present import current_operations, last_of_log
 from dsi.systems.mongodb.process import Process
+from dsi.systems.mongodb.records import anything_left, forget_nodes, keep_nodes, nodes_at
 from dsi.systems.mongodb.roles import present_roles
 from dsi.systems.mongodb.selection import parse_selectors
 from dsi.systems.mongodb.tls_material import make as make_tls_material
@@ -52,9 +53,12 @@ __all__ = [
     "Secrets",
     "Topology",
     "User",
+    "anything_left",
     "current_operations",
     "embedded_mongod",
     "first_mark",
+    "forget_nodes",
+    "keep_nodes",
     "kept_secrets",
     "last_of_log",
     "login",
@@ -63,6 +67,7 @@ __all__ = [
     "make_secrets",
     "make_tls_material",
     "meta",
+    "nodes_at",
     "parse_selectors",
     "places_of",
     "present_roles",

@@ -245,13 +245,13 @@ class Deployment:
         raise_together(failed)
         await self._records.dismiss_strays()
 
-    async def remove_keys(self) -> None:
-        """Remove the key files that dsi has put on hosts which it didn't make. The nodes must not run.
+    async def remove_own_files(self) -> None:
+        """Remove configuration and key files from hosts that dsi didn't make. The nodes must not run.
 
         Raises:
             HostError, CommandFailed: a host refused it.
         """
-        await self._records.remove_keys()
+        await self._records.remove_own_files()
 
     async def attach(self) -> list[str]:
         """Find the nodes that an earlier dsi has started; give the names of those that no longer run (logged too).

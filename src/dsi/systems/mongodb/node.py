@@ -200,9 +200,9 @@ class Node:
             return None
 
     @property
-    def has_key_file(self) -> bool:
-        """Whether a key file is put on its host when it starts."""
-        return self._access.key is not None and (self.process is not None or self.starting)
+    def own_files(self) -> list[str]:
+        """The files that are put on its host when it starts, and may have secrets in them."""
+        return [self.layout.config_path, *([self.layout.key_path] if self._access.key else [])]
 
     async def log_tail(self) -> list[str]:
         """Give the lines that tell most of the server's log; ten at most."""

@@ -1,9 +1,10 @@
 """What is remembered between two dsi processes: which nodes were started, so that the later one can find and end them.
 
-It stands in the work directory's `.dsi/nodes.json`; which key files lie on hosts that stay, in `key_files.json`.
+It stands in the work directory's `.dsi/nodes.json`; which files with secrets lie on hosts that stay, in
+`own_files.json`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -21,7 +22,28 @@ from dsi.systems.mongodb.waiting import side_by_side
 log = structlog.get_logger()
 
 _NAME = "nodes"
-_KEYS = "key_files"
+_OWN_FILES = "own_files"
+
+
+def anything_left(state: State) -> bool:
+    """Tell whether nodes, or files of theirs with secrets, may be left on hosts; no host is asked."""
+    return bool(state.read(_NAME) or state.read(_OWN_FILES))
+
+
+def nodes_at(state: State, addresses: Collection[str]) -> dict[str, Any]:
+    """Give what is remembered of the nodes on some hosts (by `public_ip`), by their names."""
+    records: dict[str, Any] = state.read(_NAME) or {}
+    return {name: record for name, record in records.items() if record["plan"]["public_ip"] in addresses}
+
+
+def keep_nodes(state: State, nodes: Mapping[str, Any]) -> None:
+    """Remember just these nodes, of which `nodes_at` told."""
+    state.write(_NAME, dict(nodes))
+
+
+def forget_nodes(state: State) -> None:
+    """Forget all nodes: they are gone, or their hosts are."""
+    state.forget(_NAME)
 
 
 class Records:
@@ -45,25 +67,33 @@ class Records:
             self._state.write(_NAME, kept)
         else:
             self._state.forget(_NAME)
-        self._write_keys()
+        self._write_own_files()
 
-    def _write_keys(self) -> None:
-        """Keep where a key file lies, or is about to, also once its node is down. Our own hosts go with theirs."""
-        known = self._state.read(_KEYS) or []
-        keys = [_key_record(node) for node in self._nodes if node.has_key_file and not node.layout.is_in_work_directory]
-        new = [key for key in keys if key not in known]
+    def _write_own_files(self) -> None:
+        """Keep where a node's own files lie, or are about to, also once it is down. Our own hosts go with theirs."""
+        known = self._state.read(_OWN_FILES) or []
+        started = [node for node in self._nodes if node.process is not None or node.starting]
+        files = [
+            {**node.plan.model.model_dump(include={"public_ip", "private_ip"}), "path": path}
+            for node in started
+            if not node.layout.is_in_work_directory
+            for path in node.own_files
+        ]
+        new = [file for file in files if file not in known]
         if new:
-            self._state.write(_KEYS, known + new)
+            self._state.write(_OWN_FILES, known + new)
 
-    async def remove_keys(self) -> None:
-        """Remove the key files from hosts that stay when dsi is done; where a host is gone, that is kept in mind.
+    async def remove_own_files(self) -> None:
+        """Remove the nodes' own files from hosts that stay when dsi is done.
+
+        Where a host isn't there, that is logged and kept in mind.
 
         Raises:
             HostError, CommandFailed: a host refused it; it is tried again the next time.
         """
         left = []
         places = []
-        for record in self._state.read(_KEYS) or []:
+        for record in self._state.read(_OWN_FILES) or []:
             try:
                 host = self._assembly.host_of(
                     models.Node(public_ip=record["public_ip"], private_ip=record["private_ip"])
@@ -72,10 +102,17 @@ class Records:
             except Preflight:
                 left.append(record)
         await side_by_side(folders.remove_file(host, path) for host, path in places)
-        if left:
-            self._state.write(_KEYS, left)
-        else:
-            self._state.forget(_KEYS)
+        if not left:
+            self._state.forget(_OWN_FILES)
+            return
+        self._state.write(_OWN_FILES, left)
+        for address in dict.fromkeys(record["public_ip"] for record in left):
+            log.error(
+                "files with secrets stay on a host that can't be reached, or is no longer one of the hosts: "
+                "remove them there, or run `dsi teardown` again when it is",
+                host=address,
+                files=", ".join(record["path"] for record in left if record["public_ip"] == address),
+            )
 
     async def find(self) -> list[str]:
         """Find the nodes that were written down; give the names of those that no longer run.
@@ -119,10 +156,6 @@ class Records:
             return None
         self._strays.append(stray)
         return stray
-
-
-def _key_record(node: Node) -> dict[str, Any]:
-    return {**node.plan.model.model_dump(include={"public_ip", "private_ip"}), "path": node.layout.key_path}
 
 
 def _record(node: Node) -> dict[str, Any]:
