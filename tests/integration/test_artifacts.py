@@ -109,16 +109,16 @@ def test_what_a_test_had_measured_and_its_servers_had_logged_outlives_a_sigkill_
     work = WorkDirectory(
         tmp_path,
         infrastructure_provisioning=hosts(1),
-        mongodb_setup=STANDALONE,
+        mongodb_setup=STANDALONE.replace(
+            "{storage:", "{setParameter: {diagnosticDataCollectionSamplesPerInterimUpdate: 2}, storage:"
+        ),
         test_control=run(("first", visit("visit1")), ("second", hold)),
     )
     process = work.start("run")
     output = tmp_path / "reports" / "second" / "test_output.log"
     wait_until(lambda: process.poll() is not None or (output.exists() and "speed" in output.read_text()), "it measures")
     diagnostics = tmp_path / ".dsi" / "hosts" / "mongod.0" / "home" / "data" / "dbs" / "diagnostic.data"
-    wait_until(
-        lambda: list(diagnostics.glob("metrics.*")) != [], "the server, which measures itself once a second, has"
-    )
+    wait_until((diagnostics / "metrics.interim").exists, "the server has written what it measured")
     killed = (tmp_path / "reports").resolve()
     process.kill()
     process.communicate()
