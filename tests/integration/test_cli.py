@@ -143,7 +143,7 @@ def test_sigkill_of_dsi_in_a_restart_leaves_no_process_and_the_next_run_starts_c
     process.communicate()
     wait_until(lambda: work.processes() == [], "all processes gone")
     found = work.dsi("analyze", exit_status=1).stdout
-    assert "the timeline ends in test test0, without the end of the task: dsi was killed" in found
+    assert "the timeline ends in test test0, without the end of the run: dsi was killed" in found
     assert "tests: 1 unfinished; 1 error, 0 warnings" in found
     work.dsi("run")
     assert work.processes() == []

@@ -1,5 +1,6 @@
 """`exec_mongo_shell` with the real mongosh, which comes from the npm registry."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -18,12 +19,14 @@ def mongosh_folder() -> str:
     if found := shutil.which("mongosh"):
         return str(Path(found).parent)
     folder = CACHE / "node_modules" / ".bin"
-    if not (folder / "mongosh").exists():
-        if shutil.which("npm") is None and not os.environ.get("CI"):
-            pytest.skip("mongosh is neither on the PATH, nor is npm there to get it: apt-get install npm")
-        CACHE.mkdir(exist_ok=True)
-        npm = ["npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", str(CACHE), "mongosh"]
-        subprocess.run(npm, check=True, stdin=subprocess.DEVNULL, timeout=500)
+    CACHE.mkdir(exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests of another file may be fetching it
+        if not (folder / "mongosh").exists():
+            if shutil.which("npm") is None and not os.environ.get("CI"):
+                pytest.skip("mongosh is neither on the PATH, nor is npm there to get it: apt-get install npm")
+            npm = ["npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", str(CACHE), "mongosh"]
+            subprocess.run(npm, check=True, stdin=subprocess.DEVNULL, timeout=500)
     return str(folder)
 
 
