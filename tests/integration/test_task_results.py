@@ -13,6 +13,7 @@ from dsi.errors import HookFailed
 from dsi.report.plain import PlainProgress
 from dsi.stages.run import run
 from dsi.stages.session import Session
+from dsi.timeline import Timeline
 
 TASK = """
 task_name: words
@@ -92,6 +93,27 @@ async def test_when_the_timeline_tells_that_the_task_is_over_what_came_of_it_is_
     (out,) = written
     assert "reports" in out
     assert "killed" not in out
+
+
+async def test_who_watches_reports_finds_a_timeline_there_at_any_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = "run: [{id: good, type: shell, cmd: 'true'}]\n"
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0), test_control=task)
+    work.dsi("run")
+    earlier = (tmp_path / "reports").readlink()
+    shown = []
+
+    def see(timeline: Timeline, path: Path) -> None:
+        shown.append((tmp_path / "reports").readlink())
+        move_to(timeline, path)
+
+    move_to = Timeline.move_to
+    monkeypatch.setattr(Timeline, "move_to", see)
+    async with Session(tmp_path, PlainProgress(), tied=True) as session:
+        await run(session)
+    assert shown == [earlier]
+    assert (tmp_path / "reports").readlink() != earlier
 
 
 def test_what_is_written_does_not_depend_on_the_locale(tmp_path: Path) -> None:

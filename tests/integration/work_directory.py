@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from dsi.timeline import read_events
 
@@ -42,13 +42,15 @@ def hosts(mongods: int) -> str:
 class WorkDirectory:
     """A folder with the files of a run."""
 
+    running: ClassVar[list["subprocess.Popen[str]"]] = []
+
     def __init__(self, folder: Path, **files: str) -> None:
         self.folder = folder
         for name, text in files.items():
             (folder / f"{name}.yml").write_text(text)
 
     def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [DSI, *arguments],
             cwd=self.folder,
             env={**os.environ, **(environment or {})},
@@ -57,6 +59,18 @@ class WorkDirectory:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.running.append(process)
+        return process
+
+    @classmethod
+    def end_all(cls) -> None:
+        """End what a test has left running as it failed, or a later test is the one that is told of its open pipes."""
+        while cls.running:
+            process = cls.running.pop()
+            if process.poll() is None:
+                process.kill()
+            if process.stdout is not None and not process.stdout.closed:
+                process.communicate()
 
     def dsi(self, *arguments: str, exit_status: int | None = 0) -> "subprocess.CompletedProcess[str]":
         """Run dsi to its end; its exit status must be this one (None: any)."""

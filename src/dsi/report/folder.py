@@ -10,9 +10,7 @@ from dsi.whole_file import write_whole
 
 
 def make_reports(work_directory: Path, time: clock.Clock = clock.SYSTEM) -> Path:
-    """Make a new reports folder, and let `reports` point to it.
-
-    A folder `reports` that is no link (somebody's own) is kept: the new one is then not linked.
+    """Make a new reports folder; `show_reports` lets `reports` point to it.
 
     Raises:
         ReportError: it can't be written.
@@ -21,8 +19,25 @@ def make_reports(work_directory: Path, time: clock.Clock = clock.SYSTEM) -> Path
     folder = work_directory / f"reports-{stamp}"
     with writing(folder):
         folder.mkdir()
-        _link(work_directory / "reports", folder)
     return folder
+
+
+def show_reports(folder: Path) -> None:
+    """Let `reports` point to this folder; once its timeline is there, or who watches `reports` finds none.
+
+    A folder `reports` that is no link (somebody's own) is kept: this one is then not linked.
+
+    Raises:
+        ReportError: it can't be written.
+    """
+    link = folder.with_name("reports")
+    if link.exists() and not link.is_symlink():
+        return
+    fresh = link.with_name(".reports-link")
+    with writing(link):
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(folder.name)
+        fresh.replace(link)
 
 
 def keep_text(path: Path, text: str) -> None:
@@ -50,12 +65,3 @@ def writing(path: Path) -> Iterator[None]:
         raise ReportError(
             f"{path} can't be written: {problem.strerror or problem}; what came before is kept"
         ) from problem
-
-
-def _link(link: Path, folder: Path) -> None:
-    if link.exists() and not link.is_symlink():
-        return
-    fresh = link.with_name(".reports-link")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(folder.name)
-    fresh.replace(link)

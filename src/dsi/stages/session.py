@@ -14,7 +14,7 @@ from dsi.config import models as config_models
 from dsi.errors import StateError
 from dsi.hosts import this_machine
 from dsi.inventory import Inventory
-from dsi.report.folder import make_reports
+from dsi.report.folder import make_reports, show_reports
 from dsi.report.output import OutputLog
 from dsi.report.progress import Progress
 from dsi.stages.copies import copy_configuration
@@ -96,6 +96,7 @@ class Session:
             self.reports = make_reports(self.work_directory)
             copy_configuration(self.work_directory, self.reports)
             self.timeline.move_to(self.reports / "timeline.jsonl")
+            show_reports(self.reports)
         return self.reports
 
     def resume_reports(self, folder: Path) -> None:

@@ -1,0 +1,12 @@
+"""What holds for every test."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.integration.work_directory import WorkDirectory
+
+
+@pytest.fixture(autouse=True)
+def _no_dsi_outlives_its_test() -> Iterator[None]:
+    yield
+    WorkDirectory.end_all()
