@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.integration.work_directory import WorkDirectory
+from tests.integration.work_directory import nothing_left_running
 
 
 @pytest.fixture(autouse=True)
 def _no_dsi_outlives_its_test() -> Iterator[None]:
-    yield
-    WorkDirectory.end_all()
+    with nothing_left_running():
+        yield

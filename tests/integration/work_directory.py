@@ -4,7 +4,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -42,7 +43,7 @@ def hosts(mongods: int) -> str:
 class WorkDirectory:
     """A folder with the files of a run."""
 
-    running: ClassVar[list["subprocess.Popen[str]"]] = []
+    started: ClassVar[list["subprocess.Popen[str]"]] = []
 
     def __init__(self, folder: Path, **files: str) -> None:
         self.folder = folder
@@ -59,18 +60,8 @@ class WorkDirectory:
             stderr=subprocess.PIPE,
             text=True,
         )
-        self.running.append(process)
+        self.started.append(process)
         return process
-
-    @classmethod
-    def end_all(cls) -> None:
-        """End what a test has left running as it failed, or a later test is the one that is told of its open pipes."""
-        while cls.running:
-            process = cls.running.pop()
-            if process.poll() is None:
-                process.kill()
-            if process.stdout is not None and not process.stdout.closed:
-                process.communicate()
 
     def dsi(self, *arguments: str, exit_status: int | None = 0) -> "subprocess.CompletedProcess[str]":
         """Run dsi to its end; its exit status must be this one (None: any)."""
@@ -105,6 +96,19 @@ class WorkDirectory:
                 if command and (str(self.folder) in command or folder.startswith(str(self.folder))):
                     found.append(f"{process.name} {command}")
         return found
+
+
+@contextmanager
+def nothing_left_running() -> Iterator[None]:
+    """End what the block has left running as it failed, or a later test is the one that is told of its open pipes."""
+    before = len(WorkDirectory.started)
+    yield
+    while len(WorkDirectory.started) > before:
+        process = WorkDirectory.started.pop()
+        if process.poll() is None:
+            process.kill()
+        if process.stdout is not None and not process.stdout.closed:
+            process.communicate(timeout=LIMIT_S)
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:
