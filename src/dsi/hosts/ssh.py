@@ -2,30 +2,25 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import asyncssh
 import structlog
 
-from dsi.errors import CommandTimeout, ConnectionLost, HostError, InvalidCommand
+from dsi.errors import ConnectionLost, HostError, InvalidCommand
 from dsi.hosts import _ssh_files
 from dsi.hosts._local_ports import LocalListener
-from dsi.hosts._output import LAST_WORDS_S, Output, follow
+from dsi.hosts._output import Output, follow
 from dsi.hosts._ssh_connection import WINDOW_BYTES, Login
-from dsi.hosts._ssh_delivery import Held
 from dsi.hosts._ssh_detached import BEYOND_ALL_OUTPUT, Detached, group_script, new_handle
-from dsi.hosts._ssh_end import end_group
-from dsi.hosts._ssh_let_go import let_go
 from dsi.hosts._ssh_machine import Link, Machine, Note, make_machine
 from dsi.hosts._ssh_ports import SshListener, join_streams, who_listens
+from dsi.hosts._ssh_running import Commands
 from dsi.hosts._ssh_served import Memory, OwnMemory
-from dsi.hosts._ssh_session import NoSession, ShellGone
-from dsi.hosts._ssh_shell import Command, Shell
-from dsi.hosts._ssh_terminal import run_on_terminal
+from dsi.hosts._ssh_shell import Command
 from dsi.hosts.base import KEEP_BYTES, Handle, Host, Listener, OnConnection, OnLimit, OnOutput, Reader, Writer
 from dsi.model import Result
 
@@ -85,16 +80,6 @@ async def connect_ssh(
     return SshHost(name, machine)
 
 
-@dataclass(eq=False)
-class _Running:
-    command: Command
-    link: Link
-    shell: Shell | None = None
-    detached: str = ""
-    """What command that outlives the connection is followed (empty: none)."""
-    over: asyncio.Event = field(default_factory=asyncio.Event)
-
-
 class SshHost(Host):
     """A host over a kept SSH connection. Made by `connect_ssh`, and by `named` of another name of the same machine."""
 
@@ -103,10 +88,9 @@ class SshHost(Host):
     def __init__(self, name: str, machine: Machine) -> None:
         self.name = name
         self.machine = self._machine = machine
-        self._running: set[_Running] = set()
+        self._commands = Commands(name, machine)
         self._listeners: list[SshListener] = []
         self._forwards: list[LocalListener] = []
-        self._closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         machine.join(name)
 
     def named(self, name: str) -> "SshHost":
@@ -151,25 +135,16 @@ class SshHost(Host):
                 on_limit=on_limit,
                 check=check,
             )
-        asked = Command(command, env or {}, None if stdin is None or tty else _once(stdin))
-        async with self._place(tty=tty) as (link, shell):
-            output = Output(keep_bytes=keep_bytes, on_output=on_output)
-            if shell is None:
-                work = run_on_terminal(link.connection, asked, stdin or b"", output)
-            else:
-                work = link.shells.run(shell, asked, output)
-            with self._counted(asked, link) as running, self._explained(command, link):
-                return await follow(
-                    self._status(work, running),
-                    end=lambda: self._end(running),
-                    output=output,
-                    host=self.name,
-                    command=command,
-                    timeout_s=timeout_s,
-                    no_output_s=no_output_s,
-                    on_limit=on_limit,
-                    check=check,
-                )
+        return await self._commands.run(
+            Command(command, env or {}, None if stdin is None or tty else _once(stdin)),
+            on_terminal=(stdin or b"") if tty else None,
+            on_output=on_output,
+            keep_bytes=keep_bytes,
+            timeout_s=timeout_s,
+            no_output_s=no_output_s,
+            on_limit=on_limit,
+            check=check,
+        )
 
     def new_handle(self) -> Handle:
         """See `Host.new_handle`."""
@@ -214,7 +189,7 @@ class SshHost(Host):
 
     async def process_group(self, handle: Handle) -> int | None:
         """See `Host.process_group`."""
-        said = await self._run_ours(Command(group_script(handle.id)))
+        said = await self._commands.run(Command(group_script(handle.id)))
         return int(said.stdout) if said.stdout.strip() else None
 
     def _detached(
@@ -235,7 +210,9 @@ class SshHost(Host):
             asked = Command(request, is_request=True)
             nudging = asyncio.create_task(self._machine.nudge(asked))
             try:
-                await self._run_ours(asked, on_output=take, what=command, on_begin=on_begin, detached=handle.id)
+                await self._commands.run(
+                    asked, what=command, on_begin=on_begin, on_output=take, keep_bytes=0, detached=handle.id
+                )
             finally:
                 nudging.cancel()
 
@@ -244,7 +221,7 @@ class SshHost(Host):
             command,
             env or {},
             ask=ask,
-            reach=self._link,
+            reach=self._commands.link,
             output=output,
             handle=handle,
             orphan_s=outlives_s,
@@ -262,122 +239,7 @@ class SshHost(Host):
 
     async def feed(self, script: str, stdin: AsyncGenerator[bytes, None], *, whole_stdin: bool) -> Result:
         """Run a script of our own that reads `stdin` (`whole_stdin`: to its end, else exactly as much as there is)."""
-        return await self._run_ours(Command(script, stdin=stdin, whole_stdin=whole_stdin))
-
-    async def _run_ours(
-        self,
-        asked: Command,
-        *,
-        on_output: OnOutput | None = None,
-        what: str | None = None,
-        on_begin: Callable[[], None] | None = None,
-        detached: str = "",
-    ) -> Result:
-        """Run a script of our own, which people know as `what`. `on_begin` is called when there is a shell for it.
-
-        `detached`: the command that it follows. When `on_output` raises `Held` that is let go, and goes on.
-        """
-        async with self._place(tty=False) as (link, shell):
-            if on_begin is not None:
-                on_begin()
-            output = Output(keep_bytes=KEEP_BYTES if on_output is None else 0, on_output=on_output)
-            script = what or asked.text
-            assert shell is not None
-            with self._counted(asked, link) as running, self._explained(script, link):
-                running.shell, running.detached = shell, detached
-                return await follow(
-                    self._status(link.shells.run(shell, asked, output), running),
-                    end=lambda: self._end(running),
-                    output=output,
-                    host=self.name,
-                    command=script,
-                    timeout_s=None,
-                    no_output_s=None,
-                    on_limit=None,
-                    check=False,
-                )
-
-    @asynccontextmanager
-    async def _place(self, *, tty: bool) -> AsyncIterator[tuple[Link, Shell | None]]:
-        """Wait for the connection and a shell on it, or (None) for the place of the one terminal."""
-        if tty:
-            link = await self._link()
-            async with link.terminal:
-                yield link, None
-            return
-        link, shell = await self._take()
-        try:
-            yield link, shell
-        finally:
-            link.shells.give_back(shell)
-
-    async def _take(self) -> tuple[Link, Shell]:
-        while True:
-            link = await self._link()
-            with self._explained("a command", link):
-                try:
-                    return link, await link.shells.take()
-                except NoSession:
-                    if not link.connection.is_closed():
-                        raise
-            # Nothing had begun: it waits for the next connection.
-
-    async def _link(self) -> Link:
-        return await self._machine.link(self.name, self._closing)
-
-    @contextmanager
-    def _counted(self, command: Command, link: Link) -> Iterator[_Running]:
-        running = _Running(command, link)
-        self._running.add(running)
-        try:
-            yield running
-        finally:
-            self._running.discard(running)
-            running.over.set()
-
-    @contextmanager
-    def _explained(self, command: str, link: Link) -> Iterator[None]:
-        try:
-            yield
-        except CommandTimeout as error:
-            if link.connection.is_closed():  # so it wasn't ended
-                raise self._lost(command) from error
-            raise
-        except (NoSession, ShellGone) as error:
-            if link.connection.is_closed():
-                raise self._lost(command) from error
-            raise HostError(self.name, f"can't run {_short(command)}: {error}") from error
-
-    def _lost(self, command: str) -> ConnectionLost:
-        return ConnectionLost(
-            self.name,
-            f"the SSH connection ({self._machine.login}) broke while {_short(command)} ran: it may have taken effect "
-            "or not. Is the host up, and the network between?",
-        )
-
-    async def _status(self, work: Awaitable[int], running: _Running) -> int:
-        pid = running.command.pid
-        try:
-            return await work
-        except Held:
-            assert running.shell is not None, "on a terminal nothing outlives the connection"
-            await let_go(running.link, running.shell, pid.result(), running.detached)
-            return 0
-        except ShellGone as gone:
-            if not gone.begun or gone.exit_status is None:
-                raise
-            # Somebody ended the shell under the command (`pkill bash`): what that would have been without it.
-            await end_group(running.link.ending, pid.result())
-            return gone.exit_status
-        finally:
-            pid.cancel()  # if it never began: nobody need wait for it
-
-    async def _end(self, running: _Running) -> None:
-        """End a command with its process group. A broken connection can end none: who waits for it is told."""
-        pid = running.command.pid
-        await asyncio.wait({pid})
-        if not pid.cancelled() and not running.link.connection.is_closed():
-            await end_group(running.link.ending, pid.result())
+        return await self._commands.run(Command(script, stdin=stdin, whole_stdin=whole_stdin))
 
     async def put(self, source: Path, target: str) -> None:
         """See `Host.put`."""
@@ -397,7 +259,7 @@ class SshHost(Host):
         When the connection breaks, the port is listened on again as soon as there is a new one and the port is free.
         """
         listener = SshListener(self.name, on_connection, self._ask, on_close=self._forget)
-        link = await self._link()
+        link = await self._commands.link()
         with self._connected(f"listen on {address}:{port}", link):
             await listener.open(link.connection, address, port)
         self._listeners.append(listener)
@@ -405,7 +267,7 @@ class SshHost(Host):
         return listener
 
     async def _listen_again(self, listener: SshListener) -> None:
-        link = await self._link()
+        link = await self._commands.link()
         with self._connected(f"listen on {listener.address}:{listener.port} again", link):
             await listener.reopen(link.connection)
 
@@ -420,7 +282,7 @@ class SshHost(Host):
 
     async def connect(self, address: str, port: int) -> tuple[Reader, Writer]:
         """See `Host.connect`."""
-        link = await self._link()
+        link = await self._commands.link()
         with self._connected(f"connect to {address}:{port}", link):
             async with asyncio.timeout(CONNECT_S):
                 return await link.connection.open_connection(address, port, encoding=None, window=WINDOW_BYTES)
@@ -463,15 +325,10 @@ class SshHost(Host):
 
     async def close(self) -> None:
         """See `Host.close`."""
-        if self._closing.done():
+        if not self._commands.begin_close():
             return
-        self._closing.set_result(None)
-        running = list(self._running)
         ports: list[Listener] = [*self._listeners, *self._forwards]
-        await asyncio.gather(*(self._end(one) for one in running), *(port.close() for port in ports))
-        if running:
-            # They have ended; their callers get to know before the connection goes.
-            await asyncio.wait([asyncio.ensure_future(one.over.wait()) for one in running], timeout=LAST_WORDS_S)
+        await asyncio.gather(self._commands.end_all(), *(port.close() for port in ports))
         await self._machine.leave(self.name)
 
 
@@ -481,11 +338,6 @@ def _check(command: str, env: Mapping[str, str]) -> None:
     for name, value in env.items():
         if not VARIABLE.fullmatch(name) or "\0" in value:
             raise InvalidCommand(f"{name!r} can't be a variable of the environment with that value")
-
-
-def _short(command: str) -> str:
-    first = command.strip().partition("\n")[0]
-    return first if len(first) <= 60 else f"{first[:60]}…"
 
 
 async def _once(content: bytes) -> AsyncGenerator[bytes, None]:
