@@ -12,7 +12,7 @@ from typing import Final
 # LC_ALL=C: in other locales an incomplete character swallows what is behind it, and lengths aren't bytes.
 # `read -N` reads a pipe in blocks; with a delimiter it is byte by byte.
 # File descriptors: 3 the session's input, 4 its stderr, 5 silence, 7 the pipe from the shell, then that
-# from the reaper, 8 that to the command.
+# from the reaper, 8 that to the command. A coprocess has both pipes for one fork; `<(:)` forks for each.
 FOLLOW: Final = r"""
 _dsi_prepare() {
   [[ -e /dev/fd/7 ]] || exec 7<> <(:)
@@ -76,26 +76,27 @@ _dsi_ready() {
   local line
   c=
   [[ -d $folder ]] || mkdir -p -m 700 "$folder"
-  exec 7<> <(:) 8<> <(:)
   {  # opened before the fork: later they would be made again where the shell has ended and they were removed
-    (_dsi_reap) </dev/null >/dev/null 3<&- 4>&- &
-  } 6>>"$slot.out" 9>>"$slot.err" && IFS= read -r c <&7  # who isn't there tells nothing: the disk is full
+    coproc _dsi_pipes { _dsi_reap; }
+  } 6>>"$slot.out" 9>>"$slot.err" && exec 7<&"${_dsi_pipes[0]}"- 8>&"${_dsi_pipes[1]}"- && IFS= read -r c <&7
+  # Nothing in c: the disk is full.
   { IFS= read -r line <"/proc/$BASHPID/stat"; IFS= read -r boot </proc/sys/kernel/random/boot_id; }
   set -- ${line##*) }
   start=${20}
 }
 _dsi_reap() {  # a wait that a trap interrupts may never hear of the child's end (bash 5.2): here no signal does
   trap '' USR1 TERM
+  exec 3<&- 4>&- 7>&-
   set -m
   (
     trap - USR1 TERM
     exec bash --norc --noprofile -c 'LC_ALL=C IFS= read -r REPLY <&3 && LC_ALL=C IFS= read -r -N "$REPLY" REPLY <&3 &&
-      exec 3<&- && eval "$REPLY"' 3</dev/fd/8 >&6 2>&9 6>&- 7>&- 8>&- 9>&-
+      exec 3<&- && eval "$REPLY"' 3<&0 </dev/null >&6 2>&9 6>&- 9>&-
   ) &
-  echo "$!" >&7
-  exec 6>&- 8>&- 9>&-
+  echo "$!"
+  exec </dev/null 6>&- 9>&-
   wait "$!"
-  echo "$?" >&7
+  echo "$?"
 }
 _dsi_now() { IFS=' ' read -r up _ </proc/uptime && up=${up/./}; }  # hundredths of seconds
 _dsi_beat() { _dsi_now && echo "$up" >"$beat"; }
@@ -103,7 +104,10 @@ _dsi_supervise() {
   local short out err
   printf '%s\n%s' "${#1}" "$1" >&8
   exec 8>&-
-  IFS= read -r s <&7
+  IFS= read -r s <&7 || {  # somebody has ended the reaper
+    kill -KILL -- "-$c"
+    _dsi_tell gone
+  }
   trap '' USR1 USR2 TERM
   [[ ! $ending ]] || _dsi_wait_for_group
   _dsi_sizes
