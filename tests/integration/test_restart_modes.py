@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 from pymongo import AsyncMongoClient
+from pymongo.errors import OperationFailure
 from tests.integration.mongodb_bed import Bed, bed_of, client, pids
 
 from dsi.errors import ClusterError, InvalidCommand
 from dsi.hosts import LocalHost
-from dsi.systems.mongodb import Deployment, embedded_mongod
+from dsi.systems.mongodb import Deployment, election, embedded_mongod
+from dsi.systems.mongodb.client import Client
 
 pytestmark = pytest.mark.skipif(embedded_mongod() is None, reason="needs the extra `embedded`")
 
@@ -88,6 +90,29 @@ async def test_a_rolling_restart_shows_a_client_with_retryable_writes_no_error(t
     assert 0 < report.writes_refused_s["rs0"] < report.duration_s
     for host in three.hosts.values():
         assert await stopped_as_primary(host) == 0
+
+
+async def test_where_all_are_refused_the_primary_waits_for_them_and_steps_down(
+    three: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def ask(node: Client, command: str, value: Any = 1, **arguments: Any) -> Any:
+        asked.append(command)
+        if command == "replSetStepUp" and "replSetStepDown" not in asked:  # as while nobody has what the primary has
+            raise OperationFailure("Election failed.", 125)
+        return await really_ask(node, command, value, **arguments)
+
+    deployment = await started(three, three.replica_set())
+    before = pids(deployment)
+    really_ask = Client.ask
+    monkeypatch.setattr(Client, "ask", ask)
+    monkeypatch.setattr(election, "_REFUSED_S", 0.2)
+    async with load(deployment):
+        await deployment.restart(nodes=["rs0:primary"], mode="rolling")
+    assert "replSetStepDown" in asked
+    assert changed(before, pids(deployment)) == {"first"}
+    assert await deployment.status() == WHOLE
 
 
 async def stopped_as_primary(host: LocalHost) -> int:

@@ -204,10 +204,9 @@ class ReplicaSet:
         members = await self._present()
         if here not in members.those("PRIMARY"):
             return 0.0
-        candidates = [self.nodes[position] for position in members.successors()]
-        if not candidates:
+        if not members.successors():
             return None
-        refused_s = await hand_over(here, candidates, self._present, within_s=_HAND_OVER_S)
+        refused_s = await hand_over(self.nodes, here, self._present, within_s=_HAND_OVER_S)
         if refused_s is None:
             said = shown(self.nodes, await states(self.nodes))
             raise ClusterError(leaving.plan.label, f"handed over to nobody within {_HAND_OVER_S:g} s: {said}")
