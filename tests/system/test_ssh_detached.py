@@ -235,6 +235,22 @@ async def test_ended_at_its_very_beginning_it_is_over(ssh_hosts: StartHosts, con
     await nothing_is_left(host, server)
 
 
+@pytest.mark.parametrize(
+    "whose", ["$PPID", "$(ps -o ppid= -p $PPID)"], ids=["the one that waits", "the one that follows"]
+)
+@pytest.mark.parametrize("begun_s", [0, 0.3])
+async def test_one_whose_supervisor_is_ended_is_told_as_gone_and_does_not_go_on(
+    ssh_hosts: StartHosts, connect: Connect, whose: str, begun_s: float
+) -> None:
+    (server,) = ssh_hosts(1)
+    host = await connect(server)
+    async with asyncio.timeout(60):
+        with pytest.raises(ConnectionLost, match="its supervisor"):
+            await host.run(f"sleep {begun_s}; kill -9 {whose}; sleep 1000", outlives_s=ORPHAN_S)
+        assert (await host.run("echo and another", outlives_s=ORPHAN_S)).stdout == "and another\n"
+    await nothing_is_left(host, server)
+
+
 async def test_one_that_ends_just_as_it_is_to_be_shown_is_over_with_its_exit_status(
     ssh_hosts: StartHosts, connect: Connect
 ) -> None:

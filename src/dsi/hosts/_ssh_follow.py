@@ -14,6 +14,7 @@ from typing import Final
 # File descriptors: 3 the session's input, 4 its stderr, 5 silence, 7 the pipe from the shell, then that
 # from the reaper, 8 that to the command. A coprocess has both pipes for one fork; `<(:)` forks for each.
 FOLLOW: Final = r"""
+_dsi_told=99  # the exit status of what has said the end of its output itself
 _dsi_prepare() {
   [[ -e /dev/fd/7 ]] || exec 7<> <(:)
   _dsi_slot=$((_dsi_slot + 1))
@@ -23,7 +24,7 @@ _dsi_prepare() {
   _dsi_next=$!
 }
 _dsi_follow() {
-  local go begin length prepared request line s stat
+  local go begin end length prepared request line s stat
   s= mine= tails= others= ending= quiet= unheard=
   folder=$HOME/.dsi/run slot=$HOME/.dsi/run/@SLOTS@.$_dsi_slot
   prepared=$slot
@@ -31,10 +32,10 @@ _dsi_follow() {
   _dsi_ready
   trap '' PIPE  # a session that ends must not end us
   until [[ $1 == "$_dsi_slot" ]]; do
-    IFS= read -r -N 64 go || exit  # the shell has ended
+    IFS= read -r -N 128 go || exit  # the shell has ended
     set -- $go
   done
-  begin=$2 length=$3
+  begin=$2 end=$3 length=$4
   [[ $c ]] || _dsi_ready
   LC_ALL=C
   IFS= read -r -N "$length" request <&3 || exit
@@ -181,23 +182,23 @@ _dsi_let_go() {  # who gets the output holds it back: others need the shell, and
   [[ $2 != "$$" ]] || kill -KILL "$$"
 }
 _dsi_watch() {  # for dsi's sign of life, and that its output doesn't fill the disk
+  local whose=$BASHPID
   _dsi_quiet
   (
     trap - TERM
     last=0
-    while :; do
-      if _dsi_orphaned; then
-        : >"$i.orphan"
-        break
-      elif _dsi_full; then
-        : >"$i.full"
-        break
+    while kill -0 "$whose"; do  # else somebody has killed it, and $c may be another by now
+      why=
+      if _dsi_orphaned; then why=orphan; elif _dsi_full; then why=full; fi
+      if [[ $why ]]; then
+        : >"$i.$why"
+        kill -TERM -- "-$c"
+        IFS= read -r -t 4.5 -u 5 _
+        kill -KILL -- "-$c"
+        exit
       fi
       IFS= read -r -t 2 -u 5 _
     done
-    kill -TERM -- "-$c"
-    IFS= read -r -t 4.5 -u 5 _
-    kill -KILL -- "-$c"
   ) >/dev/null 4>&- 8>&- &
   others+=" $!"
 }
@@ -243,8 +244,10 @@ _dsi_stop() {  # this is the end: a signal that comes now must start nothing tha
 _dsi_tell() {
   _dsi_stop
   [[ ! -e $i.full ]] || set -- "$1 full"
-  printf '%s%s\n' "$mark" "$1"
-  exit 0
+  # Both at once, and here: until we have ended, and the shell has seen that, takes longer than a short command.
+  printf '%s%s\n%s0\n' "$mark" "$1" "$end"
+  printf '%s\n' "$end" >&4
+  exit "$_dsi_told"
 }
 _dsi_state() {
   IFS=' ' read -r slot c p start boot && slot=$folder/$slot && IFS=' ' read -r s o_end e_end

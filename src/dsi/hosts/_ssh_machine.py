@@ -151,7 +151,8 @@ class Machine:
                 task.cancel()
             await asyncio.wait(tasks)
             if self._beating is not None:
-                await self._whisper("".join(f"({leave_script(token)})\n" for token in self._tokens))
+                scripts = [removal_script(self._finished), *(leave_script(token) for token in self._tokens)]
+                await self._whisper("".join(f"({script})\n" for script in scripts))
             await self._last.close()
 
     def adopt(self, token: str) -> None:

@@ -95,17 +95,21 @@ while IFS= read -r -N @HEAD_BYTES@ _dsi_head && [[ ${_dsi_head%% *} == @SECRET@ 
   if [[ $4 == follow ]]; then
     kill -0 "$_dsi_next" || _dsi_prepare
     _dsi_pid=$_dsi_next
-    printf '%-64s' "$_dsi_slot $2 $5" >&7
+    printf '%-128s' "$_dsi_slot $2 $3 $5" >&7
   else
     _dsi_start "$4"
   fi
   wait "$_dsi_pid"
-  printf '%s%d\n' "$3" $?
-  printf '%s\n' "$3" >&4
-  # The result is on its way: what follows costs the command no time.
+  _dsi_status=$?
   if [[ $4 == follow ]]; then
     _dsi_prepare
-  else
+    [[ $_dsi_status != "$_dsi_told" ]] || continue
+    _dsi_left=1  # it was ended, maybe as it had told half of it
+  fi
+  printf '%s%d\n' "$3" "$_dsi_status"
+  printf '%s\n' "$3" >&4
+  if [[ $4 != follow ]]; then
+    # The result is on its way: what follows costs the command no time.
     # Twice, since a process that was just forked may not have got to its own outputs yet.
     _dsi_held && sleep 0.03 && _dsi_held && _dsi_left=1
   fi

@@ -232,7 +232,12 @@ class SshHost(Host):
         )
 
     async def _to_its_end(self, detached: Detached, *, remove: bool) -> int:
-        exit_status = await detached.status()
+        try:
+            exit_status = await detached.status()
+        except ConnectionLost:
+            if remove:  # where there is a connection nevertheless, nothing of it runs there any more
+                self._machine.finish(detached.id, at_once=True)
+            raise
         if remove:
             self._machine.finish(detached.id, at_once=detached.was_long)
         return exit_status
