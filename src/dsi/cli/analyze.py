@@ -9,7 +9,7 @@ import typer
 
 from dsi import clock
 from dsi.analysis import RULES, Analysis, Finding, write_report_json
-from dsi.cli.launch import WorkDirectory, console, guarded, start_log
+from dsi.cli.console import WorkDirectory, console, guarded, start_log
 from dsi.errors import DsiError
 from dsi.masking import masked
 from dsi.stages.analysis import analysis, analysis_of_run

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dsi.cli.launch import WorkDirectory, guarded, start_log
+from dsi.cli.console import WorkDirectory, guarded, start_log
 from dsi.stages.bootstrap import STAGES, about, bootstrap, names
 
 Force = Annotated[bool, typer.Option("--force", help="Replace files that differ.")]

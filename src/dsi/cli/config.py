@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from dsi import config
-from dsi.cli.launch import WorkDirectory, guarded
+from dsi.cli.console import WorkDirectory, guarded
 from dsi.stages.load import load
 
 What = Annotated[str, typer.Argument(metavar="show", help="`show` is all there is.")]

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from dsi import client, provisioning
-from dsi.cli.launch import BROKEN, WorkDirectory, fail, guarded, start_log
+from dsi.cli.console import BROKEN, WorkDirectory, fail, guarded, start_log
 from dsi.cli.terminal import nobody_reads
 from dsi.model import HostEntry, StreamName
 from dsi.report.plain import PlainProgress

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from dsi.cli.launch import console, guarded
+from dsi.cli.console import console, guarded
 from dsi.cli.run import run_in
 from dsi.clock import SYSTEM
 from dsi.stages.demo import make_demo

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dsi import client, ftdc
-from dsi.cli.launch import console, guarded, start_log
+from dsi.cli.console import console, guarded, start_log
 from dsi.errors import NoDiagnosticData
 
 Where = Annotated[

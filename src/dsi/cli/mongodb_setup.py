@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from dsi.cli.launch import WorkDirectory, launch
+from dsi.cli.console import WorkDirectory
+from dsi.cli.launch import launch
 from dsi.stages.mongodb_setup import mongodb_setup
 
 

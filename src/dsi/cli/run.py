@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from dsi.cli.analyze import brief
-from dsi.cli.launch import WorkDirectory, launch
+from dsi.cli.console import WorkDirectory
+from dsi.cli.launch import launch
 from dsi.cli.show import Ending
 from dsi.cli.test_control import OriginalExitStatus
 from dsi.stages.run import run

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from dsi import client
-from dsi.cli.launch import fail, start_log, with_signals
+from dsi.cli.console import fail, start_log, with_signals
 from dsi.client import CommandError, DsiSocketError, Screen
 from dsi.errors import DsiError
 from dsi.stages.send import dsisocket_of

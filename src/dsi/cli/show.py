@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dsi.cli.launch import console
+from dsi.cli.console import console
 from dsi.report.table import print_restarts, print_tests
 from dsi.runner import TaskOutcome, TestOutcome
 from dsi.stages.session import Session

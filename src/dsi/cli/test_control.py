@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from dsi.cli.launch import WorkDirectory, launch
+from dsi.cli.console import WorkDirectory
+from dsi.cli.launch import launch
 from dsi.cli.show import Ending
 from dsi.stages.session import Session
 from dsi.stages.test_control import attach as go_on

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dsi.cli.launch import WorkDirectory, guarded
+from dsi.cli.console import WorkDirectory, guarded
 from dsi.stages.tls_material import tls_material
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Where to write them; a CA that is there stays.")]

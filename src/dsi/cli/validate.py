@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from dsi.cli.launch import CONFIGURATION_WRONG, WorkDirectory, guarded
+from dsi.cli.console import CONFIGURATION_WRONG, WorkDirectory, guarded
 from dsi.masking import masked
 from dsi.stages.load import load
 from dsi.stages.validate import check

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from dsi.cli.launch import WorkDirectory, guarded, with_signals
+from dsi.cli.console import WorkDirectory, guarded, with_signals
 from dsi.clock import local_time, wall_s_of
 from dsi.report.live import LiveProgress
 from dsi.report.plain import PlainProgress
