@@ -314,6 +314,7 @@ class _Ask:
 
 
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?", re.ASCII)
+_MAX_TIMEOUT_S = 366 * 24 * 3600
 
 
 def _seconds(timeout: Any) -> float | None:
@@ -323,14 +324,16 @@ def _seconds(timeout: Any) -> float | None:
     (90.0, 90.0, 7200.0, 1.5)
     >>> _seconds(None), _seconds(""), _seconds("90"), _seconds("soon"), _seconds([])
     (None, None, None, None, None)
+    >>> _seconds(0), _seconds(-31), _seconds(float("nan")), _seconds(10**400), _seconds("9999999h")
+    (None, None, None, None, None)
     """
-    if isinstance(timeout, (int, float)):
-        return float(timeout)
-    match = _DURATION.fullmatch(timeout) if isinstance(timeout, str) and timeout else None
-    if match is None:
+    match = _DURATION.fullmatch(timeout) if isinstance(timeout, str) else None
+    if match is not None:
+        hours, minutes, seconds = (float(part or 0) for part in match.groups())
+        timeout = hours * 3600 + minutes * 60 + seconds
+    if not isinstance(timeout, (int, float)) or not 0 < timeout <= _MAX_TIMEOUT_S:  # a comparison with NaN is false
         return None
-    hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    return hours * 3600 + minutes * 60 + seconds
+    return float(timeout)
 
 
 def _pauses() -> Iterator[float]:

@@ -84,9 +84,10 @@ async def test_long_text(host: Host) -> None:
 async def test_text_of_many_lines(host: Host) -> None:
     """Line ends, here-documents and a syntax error are bash's business, and the error is told."""
     assert (await host.run("cat <<END\na $((1 + 1))\nEND\nif true\nthen echo b\nfi")).stdout == "a 2\nb\n"
-    result = await host.run("if", check=False)
+    result = await host.run("if then", check=False)
     assert result.exit_status != 0
     assert "syntax error" in result.stderr
+    assert "`if then'" in result.stderr
 
 
 async def test_binary_output(host: Host) -> None:

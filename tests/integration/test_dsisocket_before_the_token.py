@@ -1,12 +1,13 @@
 """What a connection that hasn't shown the token can have of dsi: little, not for long, and nobody else's place."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from tests.integration.dsisocket_bed import WAIT_LIMIT_S, Client, Socket, line_of, opened
+from tests.integration.dsisocket_bed import WAIT_LIMIT_S, Client, Socket, hang_up, line_of, opened
 
 from dsi.client import AsyncDsiSocket, NotConnected, Unauthorized
 from dsi.control.gate import MAX_LINE_BYTES
@@ -75,6 +76,22 @@ async def test_where_it_is_full_the_oldest_that_has_not_shown_it_makes_room() ->
             assert "max_connections" in refusal["message"]
             for client in (good, workload, newer):
                 assert (await client.ask(TRUE))["status"] == "OK"
+
+
+async def test_who_must_make_room_before_it_was_listened_to_is_told_so_too() -> None:
+    limit = 3
+    async with asyncio.timeout(WAIT_LIMIT_S), opened(token=TOKEN, max_connections=limit) as dsi:
+        place = (dsi.settings.bind_addr, dsi.settings.port)
+        # Connecting like this keeps dsi, which shares our loop, from looking at one before the next has come.
+        at_once = [socket.create_connection(place) for _ in range(2 * limit)]
+        clients = [Client(*(await asyncio.open_connection(sock=each))) for each in at_once]
+        for client in clients[:limit]:
+            (why,) = await said(client)
+            assert is_unauthorized(why, "make room")
+        for client in clients[limit:]:
+            assert (await client.ask({"auth": TOKEN}))["status"] == "OK"
+        for client in clients:
+            await hang_up(client.writer)
 
 
 async def test_who_sends_and_reads_nothing_is_disconnected_though_it_takes_not_even_the_reason() -> None:

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from tests.integration.test_runner import Bed, plan, wait_for
 
+from dsi.client import AsyncDsiSocket
 from dsi.commands import Context, Scope, parse
 from dsi.config.models import Dsisocket, MongodbSetup, Test
 from dsi.errors import ReportError
 from dsi.model import Result
-from dsi.runner import HookCommand, TaskOutcome
+from dsi.runner import HookCommand, RunningTest, TaskOutcome
 from dsi.runner.during_test import run_during_test
 from dsi.runner.findings import Findings
 from dsi.stages.dsisocket import SocketOfATest
@@ -232,3 +233,17 @@ async def test_the_test_end_of_the_timeline_has_status_reason_and_notes(bed: Bed
     (end,) = [event for event in bed.events() if event["event"] == "test_end"]
     assert (end["status"], end["reason"], end["exit_status"]) == ("failed (workload)", "cmd: exit status 7", 7)
     assert "exit status 8" in end["notes"][0]
+
+
+async def test_a_test_that_is_taken_over_is_as_old_as_its_cmd(bed: Bed) -> None:
+    cmd_s = bed.context.clock.wall_s() - 1000
+    running = RunningTest(test="one", number=1, handle=None, mark="mark", start_s=cmd_s, cmd_s=cmd_s)
+    socket = replace(socket_of(bed), taken_over=running)
+    ages = []
+    for test in ("one", "next"):
+        async with (
+            socket.companion(bed.context, Test(id=test, type="shell", cmd="true")),
+            AsyncDsiSocket(f"{socket.settings.bind_addr}:{socket.settings.port}") as dsi,
+        ):
+            ages.append((await dsi.describe()).description["age_s"])
+    assert ages[1] < 1000 <= ages[0]

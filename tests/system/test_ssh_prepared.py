@@ -7,7 +7,7 @@ from tests.system.conftest import Connect, StartHosts
 from tests.system.test_ssh_detached import ORPHAN_S, Streams, nothing_is_left
 from tests.system.testbed import TestbedHost
 
-from dsi.errors import CommandTimeout
+from dsi.errors import CommandTimeout, ConnectionLost
 from dsi.hosts import SshHost
 
 
@@ -86,6 +86,19 @@ async def test_what_was_prepared_and_then_lost_is_made_anew(ssh_hosts: StartHost
         assert await say(host, word) == f"{word}\n"
         lose(server, loss)
     assert await say(host, "three") == "three\n"
+
+
+@pytest.mark.parametrize("loss", ["rm -rf ~/.dsi/run", "rm -f ~/.dsi/run/*.out", "rm -f ~/.dsi/run/*.err"])
+async def test_a_command_that_removes_its_own_output_has_none_that_is_another_ones(
+    ssh_hosts: StartHosts, connect: Connect, loss: str
+) -> None:
+    (server,) = ssh_hosts(1)
+    host = await connect(server)
+    assert await say(host, "one") == "one\n"
+    with pytest.raises(ConnectionLost, match=r"\(or \.dsi/run\) was removed"):
+        await host.run(f"echo two; {loss}", outlives_s=ORPHAN_S)
+    assert await say(host, "three") == "three\n"
+    await nothing_is_left(host, server)
 
 
 async def test_a_command_that_is_ended_as_it_begins_does_not_go_on(ssh_hosts: StartHosts, connect: Connect) -> None:

@@ -77,6 +77,12 @@ def test_a_reply_is_waited_for_no_longer_than_its_timeout_and_a_while_however_th
     assert ask.wait_s == 90 + client.LATE_S
 
 
+@pytest.mark.parametrize("timeout", [0, -30, -31, float("nan"), float("inf"), 1e10, 10**400, "9999999h"])
+def test_a_timeout_that_dsi_refuses_leaves_time_for_its_answer(timeout: object) -> None:
+    ask = client._Ask({"on_mongod": {"exec": "true"}}, {"timeout": timeout}, retry=True, patience_s=1)
+    assert ask.wait_s is None
+
+
 def test_it_is_tried_again_at_once_then_more_and_more_slowly() -> None:
     pauses = list(islice(client._pauses(), 12))
     assert pauses[0] == 0

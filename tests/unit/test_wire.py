@@ -133,6 +133,15 @@ def test_whatever_json_raises_is_an_error_of_that_line(line: bytes) -> None:
     assert values(line + b'\n{"a": 1}')[1:] == [{"a": 1}]
 
 
+@pytest.mark.parametrize(("begin", "end"), [(b"[", b"]"), (b'{"a": ', b"}")], ids=["lists", "objects"])
+def test_nesting_has_a_limit_far_from_where_python_gives_up(begin: bytes, end: bytes) -> None:
+    """What is let through has to be read by whoever looks at it next, deeper in the stack than `json` was."""
+    wide = b"[" + b"{}, " * 200 + b'"{[["]'
+    assert not isinstance(values(begin * 98 + wide + end * 98 + b"\n")[0], Malformed)
+    for depth in (101, 960, 100_000):
+        assert malformed(begin * depth + b"1" + end * depth) == "More than 100 objects and lists within one another"
+
+
 def test_values_are_those_of_pythons_json() -> None:
     assert values(b'{"a": 1, "a": 2}\n{"b": Infinity}\nnull\n"\\ud800"\n') == [
         {"a": 2},

@@ -1,6 +1,6 @@
 """Which commands somebody may use: a list of words."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dsi.commands.expecting import KEY
@@ -42,9 +42,11 @@ class Allowed:
                 allowed=sorted(self._words),
             )
 
-    def names(self, known: Iterable[str]) -> list[str]:
-        """Give those of the known words that are allowed."""
-        return [word for word in known if self._words is None or word in self._words]
+    def names(self, known: Sequence[str]) -> list[str]:
+        """Give the words that are allowed: those of the known ones, then single hosts and other spellings."""
+        if self._words is None:
+            return list(known)
+        return [*(word for word in known if word in self._words), *sorted(self._words.difference(known))]
 
 
 def known_words(scope: Scope) -> list[str]:

@@ -169,8 +169,11 @@ class Session:
                 await self._take(message)
 
     async def _next_block(self) -> bytes:
-        """Give what the client sends next, b"" at its end; once the test has ended, what has come by then."""
-        limit = asyncio.timeout(0 if self._ending.is_set() else None)
+        """Give what the client sends next, b"" at its end; once it is to be waited for no more, what has come by then.
+
+        It may be turned out before its first turn here, where many connect at once.
+        """
+        limit = asyncio.timeout(0 if self._ending.is_set() or self.is_leaving else None)
         try:
             async with limit:
                 self._listening = limit

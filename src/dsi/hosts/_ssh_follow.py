@@ -109,6 +109,7 @@ _dsi_supervise() {
     kill -KILL -- "-$c"
     _dsi_tell gone
   }
+  [[ -e $slot.out && -e $slot.err ]] || _dsi_tell gone  # what it wrote was removed
   trap '' USR1 USR2 TERM
   [[ ! $ending ]] || _dsi_wait_for_group
   _dsi_sizes

@@ -29,7 +29,7 @@ SOCKET = "init.sock"
 REQUEST_FDS = 5
 SCRIPT_FD = 9
 
-RUN_SCRIPT = f'cd -- "$1" && shift && eval "exec {SCRIPT_FD}<&-; $(</dev/fd/{SCRIPT_FD})"'
+RUN_SCRIPT = f'cd -- "$1" && shift && eval "$(</dev/fd/{SCRIPT_FD})" {SCRIPT_FD}<&-'
 """What bash is told to do: the script itself comes in a file descriptor, since everybody can read a command line.
 stdin stays free for the script, and `$$` and `$0` are what they are under `bash -c`."""
 

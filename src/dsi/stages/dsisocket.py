@@ -11,6 +11,7 @@ from dsi.config.models import AUTO_TOKEN, Dsisocket, Test
 from dsi.control import PROTOCOL_LEVEL, Journal, Run, client_address, open_dsisocket
 from dsi.errors import raise_together
 from dsi.masking import hide
+from dsi.runner import RunningTest
 from dsi.stages.asked_in_vain import AskedInVain
 from dsi.state import State
 from dsi.systems.mongodb import Deployment, present_roles
@@ -39,7 +40,7 @@ class SocketOfATest:
     scope: Scope
     state: State
     deployment: Deployment
-    taken_over: str | None = None
+    taken_over: RunningTest | None = None
     in_vain: AskedInVain = field(default_factory=AskedInVain)
 
     async def prepare(self, _context: Context, test: Test) -> Mapping[str, str]:
@@ -48,7 +49,7 @@ class SocketOfATest:
         Raises:
             StateError: the token can't be kept.
         """
-        token = self._token(again=test.id == self.taken_over)
+        token = self._token(again=self._is_taken_over(test))
         self.state.write(_TOKEN, token)
         return self._address() if token is None else {**self._address(), TOKEN: token}
 
@@ -63,7 +64,7 @@ class SocketOfATest:
         environment = self._address()
         here = context.with_environment(environment)
         allowed = Allowed(self.settings.allow)
-        began_s = context.clock.monotonic_s()
+        began_s = self._began_s(context, test)
 
         def execute(raw: Any) -> Run:
             command = parse(raw, self.scope)
@@ -80,14 +81,13 @@ class SocketOfATest:
                 "commands": allowed.names(known_words(self.scope)),
             }
 
-        again = test.id == self.taken_over
         token = self.state.read(_TOKEN)
         async with open_dsisocket(
             context.inventory.workload_client,
             self.settings,
             execute,
             context.timeline,
-            journal=self._journal(again=again),
+            journal=self._journal(again=self._is_taken_over(test)),
             describe=describe,
             token=token,
             on_failure=self.in_vain.add,
@@ -105,6 +105,15 @@ class SocketOfATest:
             NoEffect: one didn't. SeveralFailed: several.
         """
         raise_together(self.in_vain.take())
+
+    def _is_taken_over(self, test: Test) -> bool:
+        return self.taken_over is not None and test.id == self.taken_over.test
+
+    def _began_s(self, context: Context, test: Test) -> float:
+        """Give when `cmd` began, on the clock that is never set."""
+        now_s = context.clock.monotonic_s()
+        taken = self.taken_over
+        return now_s - (context.clock.wall_s() - taken.cmd_s) if taken and self._is_taken_over(test) else now_s
 
     def _address(self) -> dict[str, str]:
         return {"DSI_SOCKET": client_address(self.settings.bind_addr, self.settings.port)}

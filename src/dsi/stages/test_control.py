@@ -121,7 +121,7 @@ async def _surroundings(
             scope=scope_of(tree),
             state=session.state,
             deployment=deployment,
-            taken_over=running,
+            taken_over=taken_over,
         )
         companions.append(socket.companion)
         preparations += [socket.prepare, client_files]

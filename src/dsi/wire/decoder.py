@@ -4,9 +4,13 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 MAX_LINE_BYTES = 1 << 20
+
+MAX_DEPTH: Final = 100
+"""Deeper nesting is refused, as in configuration files: no command needs it, and what Python's `json` just about reads
+would be a RecursionError wherever else it is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class Malformed:
 
 
 Message = Request | Malformed
+
+_TOO_DEEP = f"More than {MAX_DEPTH} objects and lists within one another"
 
 _BLANK = b" \t\r"
 _OUTSIDE = re.compile(rb'["{}]')
@@ -141,6 +147,24 @@ def _parse(line: bytes) -> Message:
         byte = f"byte 0x{line[problem.start]:02x}, {problem.reason}"
         return Malformed(f"Not UTF-8 ({byte}): line 1 column {char + 1} (char {char})")
     try:
-        return Request(json.loads(text), text)
-    except (ValueError, RecursionError) as problem:  # a number of 5,000 digits is a plain ValueError
+        value = json.loads(text)
+    except ValueError as problem:  # also a plain one: a number of 5,000 digits
         return Malformed(str(problem))
+    except RecursionError:
+        return Malformed(_TOO_DEEP)
+    if text.count("{") + text.count("[") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
+        return Malformed(_TOO_DEEP)
+    return Request(value, text)
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    """Tell whether more than so many objects and lists are within one another."""
+    level: list[Any] = [[value]]
+    for _ in range(depth + 1):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+    return bool(level)

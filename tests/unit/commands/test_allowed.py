@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from dsi.commands import Allowed, Scope, check_words
+from dsi.commands import Allowed, Scope, check_words, known_words
 from dsi.errors import InvalidCommand
 
 SCOPE = Scope(ids=frozenset({"rs0"}), counts={"mongod": 1, "workload_client": 1})
@@ -50,3 +50,10 @@ def test_a_word_that_is_none_is_refused_with_what_was_meant() -> None:
         with pytest.raises(InvalidCommand) as caught:
             check_words([word], SCOPE)
         assert meant in f"{caught.value} {caught.value.allowed}"
+
+
+def test_the_names_of_what_is_allowed_have_single_hosts_and_other_spellings_where_those_are_listed() -> None:
+    known = known_words(SCOPE)
+    assert Allowed(None).names(known) == known
+    words = ["on_mongod.0", "on_wc", "on_mongod", "restart_mongodb"]
+    assert Allowed(words).names(known) == ["restart_mongodb", "on_mongod", "on_mongod.0", "on_wc"]
