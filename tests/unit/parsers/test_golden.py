@@ -44,6 +44,35 @@ def test_a_summary_that_ycsb_exported_to_a_file_has_the_threads_of_the_log() -> 
     assert in_perf_json(measured) == {("t", 7, OPS): 12.5}
 
 
+@pytest.mark.parametrize("name", ["ycsb.json", "ycsb_array.json"])
+def test_what_ycsbs_exporters_write_as_json_are_the_results_of_its_text(name: str) -> None:
+    """One writes an object after another without a comma, the other an array of them."""
+    measured = said("ycsb", "Command line: -t -threads 16 -p exportfile=out.json\n", (GOLDEN / name).read_bytes())
+    assert in_perf_json(measured) == {
+        ("t", 16, OPS): 4968.944099378882,
+        ("t", 16, "average_read_latency_us"): -611.5,
+        ("t", 16, "95th_read_latency_us"): -1042,
+        ("t", 16, "99th_read_latency_us"): -2311,
+    }
+    [problem] = measured.passed_over
+    assert problem.endswith("[UPDATE-FAILED], AverageLatency(us): 'NaN' is no number")
+
+
+def test_ycsbs_json_in_the_log_has_the_threads_of_its_own_run_and_is_read_in_one_line_too() -> None:
+    json_of = (GOLDEN / "ycsb.json").read_text()
+    in_one_line = " ".join((GOLDEN / "ycsb_array.json").read_text().split())
+    measured = said("ycsb", f"Command line: -threads 2\n{json_of}\nCommand line: -threads 4\n{in_one_line}\n")
+    values = [(metric.threads, metric.value) for metric in measured.metrics if metric.key == OPS]
+    assert values == [(2, 4968.944099378882), (4, 4968.944099378882)]
+
+
+def test_ycsbs_json_that_is_cut_off_before_its_throughput_is_said() -> None:
+    whole = (GOLDEN / "ycsb.json").read_text()
+    measured = said("ycsb", whole[: whole.index("4968")])
+    assert in_perf_json(measured) == {}
+    assert "has no `[OVERALL], Throughput(ops/sec)`" in measured.passed_over[-1]
+
+
 @pytest.mark.parametrize("name", ["fio.json", "fio_both.txt"])
 def test_fios_json_is_read_wherever_it_stands(name: str) -> None:
     measured = golden("fio", None, name)
