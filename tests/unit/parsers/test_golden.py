@@ -392,3 +392,62 @@ def test_k6s_own_summary_is_read_the_same_way_and_iterations_stand_in_for_reques
         ("t_mongo_insert", 5, OPS): -2.5,
         ("t_insert_errors", 5, OPS): -1,
     }
+
+
+@pytest.mark.parametrize("name", ["k6_legacy.txt", "k6_full.txt"])
+def test_k6s_text_gives_the_names_of_its_json_and_each_request_once(name: str) -> None:
+    """Groups and scenarios of `--summary-mode=full` are in the total."""
+    measured = golden("k6", name)
+    values = in_perf_json(measured)
+    assert {place: value for place, value in values.items() if place[0] == "t"} == {
+        ("t", 8, OPS): 6.732026,
+        ("t", 8, "average_latency_ms"): -152.25,
+        ("t", 8, "50th_latency_ms"): -141.5,
+        ("t", 8, "90th_latency_ms"): -201.4,
+        ("t", 8, "95th_latency_ms"): -250,
+    }
+    assert values["t_insert_docs", 8, OPS] == 673.2026
+    assert values["t_iteration_duration", 8, OPS] == -1180
+    assert values["t_data_received", 8, OPS] == 39_000
+    assert ("t_queue_depth", 8, OPS) not in values
+    failed = beside(measured, "t_http_req_failed")
+    assert (failed.value, failed.better, failed.key) == (3 / 412, "lower", "share")
+    assert beside(measured, "t_http_req_duration{expected_response:true}", percentile=95).value == 248
+    [longest] = [one for one in measured.metrics if (one.name, one.statistic) == ("t_iteration_duration", "max")]
+    assert (longest.value, longest.unit) == (62_000, "ms")
+    assert measured.passed_over == []
+
+
+def test_k6s_text_has_microseconds_nanoseconds_and_numbers_without_a_unit() -> None:
+    measured = golden("k6", "k6_legacy.txt")
+    blocked = {one.statistic: one.value for one in measured.metrics if one.name == "t_http_req_blocked"}
+    assert blocked["mean"] == pytest.approx(0.3105)
+    assert blocked["min"] == pytest.approx(0.0009)
+    [rows] = [
+        one for one in golden("k6", "k6_full.txt").metrics if (one.name, one.statistic) == ("t_rows_read", "mean")
+    ]
+    assert (rows.value, rows.unit) == (101.5, "")
+
+
+def test_k6s_text_twice_is_two_values_and_none_beside_its_json() -> None:
+    text, as_json = (GOLDEN / "k6_legacy.txt").read_text(), (GOLDEN / "k6_export.json").read_text()
+    once = golden("k6", "k6_legacy.txt").metrics
+    assert said("k6", text * 2).metrics == [*once, *once]
+    assert said("k6", text + as_json).metrics == golden("k6", "k6_export.json").metrics
+
+
+def test_a_value_of_k6s_text_that_is_no_number_is_said() -> None:
+    measured = said("k6", "  http_reqs......: 12 4.5/s\n  docs......: 12 x/s\n")
+    assert in_perf_json(measured) == {("t", 1, OPS): 4.5}
+    assert measured.passed_over == ["test_output.log, line 2: docs: 'x' is no number"]
+
+
+def test_a_trend_of_k6_without_its_mean_keeps_its_percentiles() -> None:
+    """`--summary-trend-stats="med,p(99)"`."""
+    trend = {"med": 110, "p(99)": 300}
+    metrics = {"http_reqs": {"count": 100, "rate": 5}, "http_req_duration": trend, "depth": {"value": 1, "min": 0}}
+    assert in_perf_json(said("k6", json.dumps({"metrics": metrics}))) == {
+        ("t", 1, OPS): 5,
+        ("t", 1, "50th_latency_ms"): -110,
+        ("t", 1, "99th_latency_ms"): -300,
+    }
