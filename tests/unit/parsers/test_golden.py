@@ -302,6 +302,52 @@ Threads fairness:
     }
 
 
+def test_the_rate_of_sysbench_1_1_is_that_of_its_events_where_a_script_has_no_other() -> None:
+    """Its `Throughput:` stands in the place of 1.0's `General statistics:`."""
+    report = """sysbench 1.1.0 (using bundled LuaJIT 2.1.0-beta3)
+Running the test with following options:
+Number of threads: 4
+Throughput:
+    events/s (eps):                      1520.8733
+    time elapsed:                        10.0000s
+    total number of events:              15210
+
+Latency (ms):
+         min:                                    0.55
+         avg:                                    2.66
+         max:                                   10.55
+         95th percentile:                        3.90
+         sum:                                39974.07
+"""
+    assert in_perf_json(said("sysbench", report)) == {
+        ("t_events_per_sec", 4, OPS): 1521.0,
+        ("t_latency_avg_ms", 4, OPS): -2.66,
+        ("t_latency_95_ms", 4, OPS): -3.9,
+    }
+
+
+def test_fileio_of_sysbench_1_1_has_the_names_of_1_0() -> None:
+    report = """Number of threads: 2
+Throughput:
+         read:  IOPS=1840.50 28.76 MiB/s (30.15 MB/s)
+         write: IOPS=1227.00 19.17 MiB/s (20.10 MB/s)
+         fsync: IOPS=3926.25
+
+Latency (ms):
+         avg:                                  0.25
+"""
+    measured = said("sysbench", report)
+    assert in_perf_json(measured) == {
+        ("t_reads_per_sec", 2, OPS): 1840.5,
+        ("t_read_mib_per_sec", 2, OPS): 28.76,
+        ("t_writes_per_sec", 2, OPS): 1227,
+        ("t_written_mib_per_sec", 2, OPS): 19.17,
+        ("t_fsyncs_per_sec", 2, OPS): 3926.25,
+        ("t_latency_avg_ms", 2, OPS): -0.25,
+    }
+    assert {metric.unit for metric in measured.metrics} == {"ops/s", "MiB/s", "ms"}
+
+
 def test_linkbenchs_statistics_are_mean_latencies_and_of_requests_also_rates() -> None:
     measured = golden("linkbench", None, "linkbench_request.csv", "linkbench_load.csv")
     assert in_perf_json(measured) == {
