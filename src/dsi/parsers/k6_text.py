@@ -7,7 +7,7 @@ from typing import Any
 from dsi.parsers.lines import Lines
 from dsi.parsers.numbers import number
 
-_METRIC = re.compile(r"\s*(?:[✓✗] )?\s*([A-Za-z_]\w{0,200}|\{ [^{}]{1,200} \})\.{3,}: (\S.*)", re.ASCII)
+_METRIC = re.compile(r"\s*(?:[✓✗] )?([A-Za-z_]\w{0,200}|\{ [^{}]{1,200} \})\.{3,}: (\S.*)", re.ASCII)
 _PART_BEGINS = re.compile(r"\s*█ (GROUP|SCENARIO|TOTAL RESULTS)\b")
 _NAMED = re.compile(r"(avg|min|med|max|count|p\([\d.]{1,10}\))=(\S+)", re.ASCII)
 _COUNTER = re.compile(r"(\S+(?: [kMGTPEZY]?B)?)\s+(\S+(?: [kMGTPEZY]?B)?)/s\s*")
