@@ -157,6 +157,23 @@ def test_a_run_without_tests_that_is_interrupted_or_killed_is_told_as_such(tmp_p
     work.dsi("teardown")
 
 
+def test_a_task_that_was_interrupted_twice_is_not_taken_for_one_that_was_killed(tmp_path: Path) -> None:
+    task = f"run: [{{id: first, type: shell, cmd: sleep 1000, post_test: [{{on_workload_client: '{HOLD}'}}]}}]\n"
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0), test_control=task)
+    process = work.start("run", "--keep")
+    wait_until(lambda: work.events("cmd_begin") or process.poll() is not None, "cmd has begun")
+    process.send_signal(signal.SIGINT)
+    wait_until(
+        lambda: list(tmp_path.glob(".dsi/hosts/**/held")) or process.poll() is not None, "post_test is under way"
+    )
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=LIMIT_S)
+    found = work.dsi("analyze", exit_status=1).stdout
+    assert "the task was interrupted by somebody" in found
+    assert "dsi was killed" not in found
+    work.dsi("teardown")
+
+
 def test_an_interrupt_in_the_restart_between_tests_is_told_as_one_and_not_as_a_restart_that_failed(
     tmp_path: Path,
 ) -> None:

@@ -28,6 +28,34 @@ def test_it_tells_what_happens_in_plain_lines_until_the_run_is_over(tmp_path: Pa
     assert "\x1b" not in out
 
 
+def test_its_table_has_the_notes_of_tests_that_passed_too(tmp_path: Path) -> None:
+    work = two_hosts(tmp_path, free_port())
+    control = work.read("test_control.yml").replace("cmd: '", "cmd: 'sleep 300 & ")
+    (tmp_path / "test_control.yml").write_text(control)
+    told = tmp_path / "told"
+    with running(work), told.open("w") as out:
+        wide = {**os.environ, "COLUMNS": "200"}
+        watching = subprocess.Popen([DSI, "watch"], cwd=tmp_path, stdout=out, env=wide)
+        wait_until(lambda: "test hold (1 of 1)" in told.read_text(), "it is looked on")
+    assert watching.wait(timeout=LIMIT_S) == 0
+    assert "processes were left running when cmd had ended, and were ended: sleep 300" in told.read_text()
+
+
+def test_it_says_that_dsi_was_killed_and_in_which_test(tmp_path: Path) -> None:
+    work = two_hosts(tmp_path, free_port())
+    told = tmp_path / "told"
+    process = work.start("run")
+    wait_until(lambda: work.events("cmd_begin") or process.poll() is not None, "cmd has begun")
+    with told.open("w") as out:
+        watching = subprocess.Popen([DSI, "watch"], cwd=tmp_path, stdout=out)
+    wait_until(lambda: "test hold (1 of 1)" in told.read_text(), "it is looked on")
+    process.kill()
+    process.communicate(timeout=LIMIT_S)
+    assert watching.wait(timeout=LIMIT_S) == 0
+    assert "warning: dsi was killed in test hold" in told.read_text()
+    work.dsi("teardown")
+
+
 def test_on_a_terminal_it_shows_the_test_its_hosts_and_the_last_lines_of_its_output(tmp_path: Path) -> None:
     work = two_hosts(tmp_path, free_port())
     control = work.read("test_control.yml").replace("cmd: '", 'cmd: \'printf "%s\\n" one $(echo two)-lines; ')

@@ -42,9 +42,10 @@ def check_logs(logs: Sequence[Source], history: History) -> LogFindings:
     order = {name: number for number, name in enumerate(history.tests)}
     result = LogFindings()
     seen: dict[str, dict[bytes, int]] = {}
+    heard: set[tuple[str | None, str | None]] = set()
     for log in sorted(logs, key=lambda one: (order.get(one.test or "", math.inf), one.file)):
         check = _LogCheck(log, history, result)
-        check.run(seen.setdefault(log.host or log.file, {}))
+        check.run(seen.setdefault(log.host or log.file, {}), heard)
     return result
 
 
@@ -58,15 +59,22 @@ class _LogCheck:
         self._result = result
         self._found: dict[tuple[str, int, Severity, str | None], Finding] = {}
 
-    def run(self, seen: dict[bytes, int]) -> None:
-        """Read it. `seen`: how many lines are known of logs of this host that begin with this line."""
+    def run(self, seen: dict[bytes, int], heard: set[tuple[str | None, str | None]]) -> None:
+        """Read it. `seen`: how many lines are known of logs of this host that begin with this line; `heard`: hosts and
+        nodes of which there are lines: where such a server had nothing to log in a test, its log of that is empty.
+        """
         scan = Scan()
         for entry in read_log(self._log.path, _is_wanted, scan, skip=lambda first: seen.get(first, 0)):
             self._judge(entry)
         if scan.first_line:
             seen[scan.first_line] = max(scan.lines, seen.get(scan.first_line, 0))
         self._result.lines += scan.lines
-        self._result.findings += [*self._found.values(), *_damage(self._log, scan)]
+        self._result.findings += self._found.values()
+        server = (self._log.host, self._log.node)
+        if scan.lines or scan.unreadable or server not in heard:
+            self._result.findings += _damage(self._log, scan)
+        if scan.recognised:
+            heard.add(server)
 
     def _judge(self, entry: Entry) -> None:
         name = next((name for name, rule in _RULES.items() if rule.matches(entry)), None)

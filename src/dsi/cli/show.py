@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from dsi.cli.console import console
-from dsi.report.table import print_restarts, print_tests
-from dsi.runner import TaskOutcome, TestOutcome
+from dsi.report.table import print_restarts, print_tests, why
+from dsi.runner import TaskOutcome
 from dsi.stages.session import Session
 from dsi.timeline import read_events
 
@@ -20,7 +20,8 @@ class Ending:
         """Print the tables, and give the exit status."""
         if self.outcome is None:
             return 0
-        print_tests(console, [(test.id, test.status, test.duration_s, _why(test)) for test in self.outcome.tests])
+        tests = self.outcome.tests
+        print_tests(console, [(test.id, test.status, test.duration_s, why(test.reason, test.notes)) for test in tests])
         if self.reports is not None and (timeline := self.reports / "timeline.jsonl").exists():
             print_restarts(console, read_events(timeline, "restart_mongodb_end"))
         for note in self.outcome.notes:
@@ -30,11 +31,6 @@ class Ending:
         if self.reports is not None:
             console.print(f"reports: {_short(self.reports)}", markup=False, soft_wrap=True)
         return self.outcome.exit_status(original=original_exit_status)
-
-
-def _why(test: TestOutcome) -> str:
-    notes = [f"also: {note}" if test.reason else note for note in test.notes]
-    return "\n".join(part for part in (test.reason, *notes) if part)
 
 
 def _short(path: Path) -> str:

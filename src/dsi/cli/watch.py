@@ -11,7 +11,7 @@ from dsi.clock import local_time, wall_s_of
 from dsi.report.live import LiveProgress
 from dsi.report.plain import PlainProgress
 from dsi.report.progress import Progress
-from dsi.report.table import print_tests
+from dsi.report.table import print_tests, why
 from dsi.stages.watch import watch
 
 
@@ -29,5 +29,6 @@ def command(work_dir: WorkDirectory = Path()) -> None:
     finally:
         progress.close()
     if ended:
-        shown = ("test", "status", "duration_s", "reason")
-        print_tests(console, [tuple(event.fields[name] for name in shown) for event in ended])
+        tests = [event.fields for event in ended]
+        rows = [(one["test"], one["status"], one["duration_s"], why(one["reason"], one["notes"])) for one in tests]
+        print_tests(console, rows)

@@ -1,9 +1,10 @@
-"""k6: its summary as JSON, of `--summary-export` or of `handleSummary`, in the old form and the new one."""
+"""k6: its summary as JSON, of `--summary-export` or of `handleSummary`, in the old form and the new one, or as text."""
 
 import re
 from collections.abc import Iterator
 from typing import Any
 
+from dsi.parsers import k6_text
 from dsi.parsers.documents import entries, json_documents, objects
 from dsi.parsers.lines import Lines
 from dsi.parsers.metric import OPS_PER_SEC, Better, Found, Metric, PassedOver
@@ -23,6 +24,16 @@ def parse(output: Output) -> Iterator[Found]:
 
 
 def _read(test: str, lines: Lines) -> Iterator[Found]:
+    found_any = False
+    for found in _read_json(test, lines):
+        found_any = found_any or isinstance(found, Metric)
+        yield found
+    if not found_any:  # the text is of the same run, and rounded
+        for where, metrics in k6_text.summaries(lines):
+            yield from _of_summary(test, where, metrics)
+
+
+def _read_json(test: str, lines: Lines) -> Iterator[Found]:
     for document in json_documents(lines):
         if isinstance(document, PassedOver):
             yield document
@@ -69,7 +80,7 @@ def _of_summary(test: str, where: str, metrics: dict[str, Any]) -> Iterator[Foun
         is_main = name in (f"{main}s", f"{main}_duration")
         place = test if is_main else f"{test}_{name}"
         try:
-            if "avg" in values:
+            if _is_trend(values):
                 yield from _trend(place, values, _unit(name, metric), threads, is_main=is_main, tagged="{" in name)
             elif "count" in values and "rate" in values:
                 yield _counter(place, name, values, threads, unit=_counted(name, metric))
@@ -77,6 +88,11 @@ def _of_summary(test: str, where: str, metrics: dict[str, Any]) -> Iterator[Foun
                 yield _share(place, name, values, threads)
         except ValueError as problem:
             yield PassedOver(where, f"{name}: {problem}")
+
+
+def _is_trend(values: dict[str, Any]) -> bool:
+    """Tell a trend by any of its statistics, since `--summary-trend-stats` says which it has; a gauge has `value`."""
+    return "value" not in values and any(name in _STATISTICS or _PERCENTILE.fullmatch(name) for name in values)
 
 
 def _threads(metrics: dict[str, Any]) -> int:
@@ -148,4 +164,7 @@ def _share(place: str, name: str, values: dict[str, Any], threads: int) -> Metri
     )
 
 
-PARSER = Parser(parse, looked_for="k6's summary (`--summary-export summary.json` and `output_files: [summary.json]`)")
+PARSER = Parser(
+    parse,
+    looked_for="k6's summary, best as JSON (`--summary-export summary.json` and `output_files: [summary.json]`)",
+)

@@ -24,9 +24,16 @@ _RATES = {
     re.compile(rf"\s*fsyncs/s:\s*{_NUMBER}\s*"): ("fsyncs_per_sec", "ops/s"),
     re.compile(rf"\s*read, MiB/s:\s*{_NUMBER}\s*"): ("read_mib_per_sec", "MiB/s"),
     re.compile(rf"\s*written, MiB/s:\s*{_NUMBER}\s*"): ("written_mib_per_sec", "MiB/s"),
+    # fileio of 1.1: `read:  IOPS=1857.00 29.02 MiB/s (30.43 MB/s)`
+    re.compile(rf"\s*read:\s*IOPS={_NUMBER} .*"): ("reads_per_sec", "ops/s"),
+    re.compile(rf"\s*write:\s*IOPS={_NUMBER} .*"): ("writes_per_sec", "ops/s"),
+    re.compile(rf"\s*fsync:\s*IOPS={_NUMBER}\s*"): ("fsyncs_per_sec", "ops/s"),
+    re.compile(rf"\s*read:\s*IOPS=[\d.]+ {_NUMBER} MiB/s .*"): ("read_mib_per_sec", "MiB/s"),
+    re.compile(rf"\s*write:\s*IOPS=[\d.]+ {_NUMBER} MiB/s .*"): ("written_mib_per_sec", "MiB/s"),
 }
 _THREADS = re.compile(r"\s*Number of threads:\s*(\d{1,9})\s*")
-_TOTAL_TIME = re.compile(rf"\s*total time:\s*{_NUMBER}s\s*")
+_TOTAL_TIME = re.compile(rf"\s*(?:total time|time elapsed):\s*{_NUMBER}s\s*")
+"""The second is that of 1.1."""
 _TOTAL_EVENTS = re.compile(r"\s*total number of events:\s*(\d{1,18})\s*")
 _LATENCY = re.compile(
     rf"\s*(?:approx\.\s{{1,9}})?(min|avg|max|(\d{{1,2}})(?:st|nd|rd|th)? percentile):\s*{_NUMBER}(?:ms)?\s*"

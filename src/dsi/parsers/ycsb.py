@@ -1,4 +1,4 @@
-"""YCSB's summary: `[READ], 99thPercentileLatency(us), 3000`."""
+"""YCSB's summary: `[READ], 99thPercentileLatency(us), 3000`, or the same as JSON."""
 
 import re
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from dsi.parsers.numbers import count, number
 from dsi.parsers.output import Output, Parser, log_then_files
 
 _RESULT = re.compile(r"\s*\[([A-Za-z0-9_-]{1,64})\], ([^,]{1,64}), (\S+)\s*")
+_FIELD = re.compile(r'"(metric|measurement|value)"\s*:\s*(?:"([^"]{1,64})"|([^\s",}\]]{1,100}))')
 _THREADS = re.compile(r"\s-(?:threads|p\s*threadcount)[ =](\d{1,9})(?=\s|$)")
 _LATENCY = re.compile(r"(Average|Min|Max|([\d.]{1,9})(?:st|nd|rd|th)?Percentile)Latency\((ns|us|ms)\)")
 _TO_US = {"ns": 0.001, "us": 1.0, "ms": 1000.0}
@@ -27,12 +28,12 @@ def parse(output: Output) -> Iterator[Found]:
 def _read(output: Output, lines: Lines) -> Iterator[Found]:
     threads = 1 if lines is output.log else _last_threads(output.log)
     run = _Run()
+    fields: dict[str, str] = {}
     for line in lines:
         if _begins_a_run(line):
             yield from run.end()
             run, threads = _Run(), _threads_of(line)
-        elif "], " in line and (result := _RESULT.fullmatch(line)):
-            operation, what, value = result.groups()
+        for operation, what, value in _results_in(line, fields):
             try:
                 for metric in _metrics(output.test, operation, what, value, threads):
                     run.add(metric, lines)
@@ -40,6 +41,24 @@ def _read(output: Output, lines: Lines) -> Iterator[Found]:
             except ValueError as problem:
                 yield PassedOver(lines.where(), f"[{operation}], {what}: {problem}")
     yield from run.end()
+
+
+def _results_in(line: str, fields: dict[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Give operation, measurement and value of a line of text, or of each JSON object that comes to its end in it.
+
+    The exporters for JSON write objects one after another, in an array or with nothing but a space between, and each
+    field in a line of its own. `fields` are those that were seen of an object.
+    """
+    if "], " in line and (result := _RESULT.fullmatch(line)):
+        yield result[1], result[2], result[3]
+    elif '"' in line:
+        for name, text, plain in _FIELD.findall(line):
+            if name == "metric":
+                fields.clear()
+            fields[name] = text or plain
+            if name == "value" and len(fields) == len(("metric", "measurement", "value")):
+                yield fields["metric"], fields["measurement"], fields["value"]
+                fields.clear()
 
 
 @dataclass

@@ -8,6 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from dsi.clock import local_time, wall_s_of
+
 _STYLES = {"passed": "green", "cancelled": "yellow", "not run": "yellow"}
 
 
@@ -23,8 +25,15 @@ def print_tests(console: Console, rows: Iterable[tuple[str, str, float, str]]) -
     console.print(table)
 
 
+def why(reason: str, notes: Sequence[str]) -> str:
+    """Say why a test didn't pass, and what else is to be known of it."""
+    return "\n".join(part for part in (reason, *(f"also: {note}" if reason else note for note in notes)) if part)
+
+
 def print_restarts(console: Console, restarts: Sequence[Mapping[str, Any]]) -> None:
-    """Print each restart of the cluster (as the timeline has its end): how long it took, and writes were refused."""
+    """Print each restart of the cluster (as the timeline has its end): when it began, by this machine's time of day as
+    the lines above, how long it took, and writes were refused.
+    """
     if not restarts:
         return
     table = Table(title="restarts of the cluster", title_justify="left")
@@ -32,7 +41,7 @@ def print_restarts(console: Console, restarts: Sequence[Mapping[str, Any]]) -> N
         table.add_column(heading, justify="right" if "took" in heading or "refused" in heading else "left")
     for event in restarts:
         table.add_row(
-            str(event["time"])[11:19],
+            local_time(wall_s_of(event["time"]) - event["duration_s"]),
             _what(event),
             f"{event['duration_s']:.1f} s",
             _seconds(event.get("writes_refused_s")),

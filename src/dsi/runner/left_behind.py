@@ -1,6 +1,9 @@
 """What a test's `cmd` and background tasks have started and left running on the workload client."""
 
 import shlex
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
 
 from dsi.hosts.base import Host
 from dsi.runner.running import MARK
@@ -30,6 +33,17 @@ done
 exit 1
 """
 """SIGTERM, five seconds later SIGKILL; says each one's command line. What has another environment isn't found."""
+
+
+_CHARS: Final = 1000
+"""As much of a long list belongs into a table; the timeline has all of it."""
+
+
+def listed(processes: Iterable[str]) -> str:
+    """Give the command lines in one line, those that are the same once; of very many the first."""
+    counts = Counter(processes)
+    text = "; ".join(f"{line} ({count} times)" if count > 1 else line for line, count in counts.items())
+    return text if len(text) <= _CHARS else f"{text[:_CHARS]}…"
 
 
 async def end_left_behind(host: Host, mark: str) -> list[str]:

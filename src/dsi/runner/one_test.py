@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
@@ -21,7 +21,7 @@ from dsi.runner.during_test import run_during_test
 from dsi.runner.findings import Findings
 from dsi.runner.hooks import run_hook, run_hook_to_its_end
 from dsi.runner.interrupt import Interrupt
-from dsi.runner.left_behind import end_left_behind
+from dsi.runner.left_behind import end_left_behind, listed
 from dsi.runner.outcome import TestOutcome, status_of
 from dsi.runner.output_log import OutputLog
 from dsi.runner.plan import Limits, TaskPlan
@@ -30,9 +30,6 @@ from dsi.runner.surroundings import Check, Surroundings
 from dsi.runner.workload import run_cmd
 
 log = structlog.get_logger()
-
-_NOTE_CHARS: Final = 1000
-"""As much of a long list belongs into a table; the timeline has all of it."""
 
 
 class OneTest:
@@ -347,9 +344,7 @@ class OneTest:
             return
         if left:
             self._context.timeline.add("left_behind", test=self._test.id, processes=left)
-            self._findings.note(
-                f"processes were left running when cmd had ended, and were ended: {'; '.join(left)}"[:_NOTE_CHARS]
-            )
+            self._findings.note(f"processes were left running when cmd had ended, and were ended: {listed(left)}")
 
     async def _run_checks(self, checks: Sequence[Check]) -> None:
         if self._interrupt.happened or self._findings.status == "infrastructure error":

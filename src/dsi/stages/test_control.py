@@ -1,5 +1,7 @@
 """Stage test_control: the tests of a task."""
 
+import asyncio
+
 import structlog
 
 from dsi import config
@@ -84,7 +86,11 @@ async def _run_task(
     surroundings = await _surroundings(session, tree, results, context, taken_over)
     runner = TaskRunner(plan_of(tree), context, session.progress, surroundings, taken_over=taken_over)
     await note_clock_offsets(context.inventory, session.timeline)
-    outcome = await runner.run()
+    try:
+        outcome = await runner.run()
+    except asyncio.CancelledError:  # the second Ctrl-C: what came of the tests is kept, all else is left out
+        end_in_the_timeline(session.timeline, TaskOutcome(interrupted=True))
+        raise
     await note_clock_offsets(context.inventory, session.timeline)
     unwritten = ""
     try:

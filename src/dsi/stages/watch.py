@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from dsi.clock import SYSTEM, Clock
+from dsi.clock import SYSTEM, Clock, isoformat
 from dsi.errors import StateError
 from dsi.report.progress import Progress
 from dsi.state import State
@@ -37,16 +37,26 @@ async def watch(work_directory: Path, progress: Progress, clock: Clock = SYSTEM)
             looking.look()
             if is_at_work:
                 await clock.sleep(_PAUSE_S)
+        if looking.running:
+            progress.event({"time": isoformat(clock.wall_s()), "event": "warning", "message": _killed(looking.running)})
     finally:
         looking.close()
     return looking.ended
 
 
+def _killed(test: str) -> str:
+    return (
+        f"dsi was killed in test {test}. `dsi test-control --attach` goes on with a cmd that still runs; "
+        "`dsi teardown` ends what is left"
+    )
+
+
 class _Looking:
-    """Reads what is new in the newest reports folder."""
+    """Reads what is new in the newest reports folder. `running`: the test that has begun and has no end."""
 
     def __init__(self, link: Path, progress: Progress) -> None:
         self.ended: list[Event] = []
+        self.running = ""
         self._link = link
         self._progress = progress
         self._reports: Path | None = None
@@ -72,7 +82,7 @@ class _Looking:
 
     def _begin(self, reports: Path) -> None:
         self.close()
-        self._reports, self.ended = reports, []
+        self._reports, self.ended, self.running = reports, [], ""
         path = reports / "timeline.jsonl"
         self._timeline = path.open("rb")
         self._events = follow(path, self._timeline)
@@ -81,10 +91,11 @@ class _Looking:
         self._progress.event(event.fields)
         match event.name:
             case "test_begin" if self._reports is not None:
-                self._output = _Tail(self._reports / event.fields["test"] / "test_output.log")
+                self.running = event.fields["test"]
+                self._output = _Tail(self._reports / self.running / "test_output.log")
             case "test_end":
                 self._show_output()
-                self._output = None
+                self._output, self.running = None, ""
                 self.ended.append(event)
 
     def _show_output(self) -> None:

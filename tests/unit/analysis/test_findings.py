@@ -517,6 +517,16 @@ def test_a_log_without_newlines_and_an_empty_one_are_told(reports: Reports) -> N
     assert reports.found() == [("warning", "log_damaged")] * 2
 
 
+def test_an_empty_log_of_a_server_that_had_nothing_to_log_in_a_later_test_is_no_damage(reports: Reports) -> None:
+    """Each test's folder has what was logged since the test before."""
+    reports.a_test(10, 20, "one")
+    reports.a_test(30, 40, "two")
+    reports.log(line(15, 1, "x"), path="one/mongod.0/first/mongod.log")
+    reports.write("two/mongod.0/first/mongod.log", b"")
+    reports.write("two/mongod.0/second/mongod.log", b"")
+    assert [(one.rule, one.node) for one in reports.analyze().findings] == [("log_damaged", "second")]
+
+
 def test_clocks_that_were_set_are_told(reports: Reports) -> None:
     reports.event(10, "test_begin", test="t")
     reports.write(

@@ -44,6 +44,35 @@ def test_a_summary_that_ycsb_exported_to_a_file_has_the_threads_of_the_log() -> 
     assert in_perf_json(measured) == {("t", 7, OPS): 12.5}
 
 
+@pytest.mark.parametrize("name", ["ycsb.json", "ycsb_array.json"])
+def test_what_ycsbs_exporters_write_as_json_are_the_results_of_its_text(name: str) -> None:
+    """One writes an object after another without a comma, the other an array of them."""
+    measured = said("ycsb", "Command line: -t -threads 16 -p exportfile=out.json\n", (GOLDEN / name).read_bytes())
+    assert in_perf_json(measured) == {
+        ("t", 16, OPS): 4968.944099378882,
+        ("t", 16, "average_read_latency_us"): -611.5,
+        ("t", 16, "95th_read_latency_us"): -1042,
+        ("t", 16, "99th_read_latency_us"): -2311,
+    }
+    [problem] = measured.passed_over
+    assert problem.endswith("[UPDATE-FAILED], AverageLatency(us): 'NaN' is no number")
+
+
+def test_ycsbs_json_in_the_log_has_the_threads_of_its_own_run_and_is_read_in_one_line_too() -> None:
+    json_of = (GOLDEN / "ycsb.json").read_text()
+    in_one_line = " ".join((GOLDEN / "ycsb_array.json").read_text().split())
+    measured = said("ycsb", f"Command line: -threads 2\n{json_of}\nCommand line: -threads 4\n{in_one_line}\n")
+    values = [(metric.threads, metric.value) for metric in measured.metrics if metric.key == OPS]
+    assert values == [(2, 4968.944099378882), (4, 4968.944099378882)]
+
+
+def test_ycsbs_json_that_is_cut_off_before_its_throughput_is_said() -> None:
+    whole = (GOLDEN / "ycsb.json").read_text()
+    measured = said("ycsb", whole[: whole.index("4968")])
+    assert in_perf_json(measured) == {}
+    assert "has no `[OVERALL], Throughput(ops/sec)`" in measured.passed_over[-1]
+
+
 @pytest.mark.parametrize("name", ["fio.json", "fio_both.txt"])
 def test_fios_json_is_read_wherever_it_stands(name: str) -> None:
     measured = golden("fio", None, name)
@@ -273,6 +302,52 @@ Threads fairness:
     }
 
 
+def test_the_rate_of_sysbench_1_1_is_that_of_its_events_where_a_script_has_no_other() -> None:
+    """Its `Throughput:` stands in the place of 1.0's `General statistics:`."""
+    report = """sysbench 1.1.0 (using bundled LuaJIT 2.1.0-beta3)
+Running the test with following options:
+Number of threads: 4
+Throughput:
+    events/s (eps):                      1520.8733
+    time elapsed:                        10.0000s
+    total number of events:              15210
+
+Latency (ms):
+         min:                                    0.55
+         avg:                                    2.66
+         max:                                   10.55
+         95th percentile:                        3.90
+         sum:                                39974.07
+"""
+    assert in_perf_json(said("sysbench", report)) == {
+        ("t_events_per_sec", 4, OPS): 1521.0,
+        ("t_latency_avg_ms", 4, OPS): -2.66,
+        ("t_latency_95_ms", 4, OPS): -3.9,
+    }
+
+
+def test_fileio_of_sysbench_1_1_has_the_names_of_1_0() -> None:
+    report = """Number of threads: 2
+Throughput:
+         read:  IOPS=1840.50 28.76 MiB/s (30.15 MB/s)
+         write: IOPS=1227.00 19.17 MiB/s (20.10 MB/s)
+         fsync: IOPS=3926.25
+
+Latency (ms):
+         avg:                                  0.25
+"""
+    measured = said("sysbench", report)
+    assert in_perf_json(measured) == {
+        ("t_reads_per_sec", 2, OPS): 1840.5,
+        ("t_read_mib_per_sec", 2, OPS): 28.76,
+        ("t_writes_per_sec", 2, OPS): 1227,
+        ("t_written_mib_per_sec", 2, OPS): 19.17,
+        ("t_fsyncs_per_sec", 2, OPS): 3926.25,
+        ("t_latency_avg_ms", 2, OPS): -0.25,
+    }
+    assert {metric.unit for metric in measured.metrics} == {"ops/s", "MiB/s", "ms"}
+
+
 def test_linkbenchs_statistics_are_mean_latencies_and_of_requests_also_rates() -> None:
     measured = golden("linkbench", None, "linkbench_request.csv", "linkbench_load.csv")
     assert in_perf_json(measured) == {
@@ -362,4 +437,63 @@ def test_k6s_own_summary_is_read_the_same_way_and_iterations_stand_in_for_reques
         ("t", 5, "99th_latency_ms"): -20,
         ("t_mongo_insert", 5, OPS): -2.5,
         ("t_insert_errors", 5, OPS): -1,
+    }
+
+
+@pytest.mark.parametrize("name", ["k6_legacy.txt", "k6_full.txt"])
+def test_k6s_text_gives_the_names_of_its_json_and_each_request_once(name: str) -> None:
+    """Groups and scenarios of `--summary-mode=full` are in the total."""
+    measured = golden("k6", name)
+    values = in_perf_json(measured)
+    assert {place: value for place, value in values.items() if place[0] == "t"} == {
+        ("t", 8, OPS): 6.732026,
+        ("t", 8, "average_latency_ms"): -152.25,
+        ("t", 8, "50th_latency_ms"): -141.5,
+        ("t", 8, "90th_latency_ms"): -201.4,
+        ("t", 8, "95th_latency_ms"): -250,
+    }
+    assert values["t_insert_docs", 8, OPS] == 673.2026
+    assert values["t_iteration_duration", 8, OPS] == -1180
+    assert values["t_data_received", 8, OPS] == 39_000
+    assert ("t_queue_depth", 8, OPS) not in values
+    failed = beside(measured, "t_http_req_failed")
+    assert (failed.value, failed.better, failed.key) == (3 / 412, "lower", "share")
+    assert beside(measured, "t_http_req_duration{expected_response:true}", percentile=95).value == 248
+    [longest] = [one for one in measured.metrics if (one.name, one.statistic) == ("t_iteration_duration", "max")]
+    assert (longest.value, longest.unit) == (62_000, "ms")
+    assert measured.passed_over == []
+
+
+def test_k6s_text_has_microseconds_nanoseconds_and_numbers_without_a_unit() -> None:
+    measured = golden("k6", "k6_legacy.txt")
+    blocked = {one.statistic: one.value for one in measured.metrics if one.name == "t_http_req_blocked"}
+    assert blocked["mean"] == pytest.approx(0.3105)
+    assert blocked["min"] == pytest.approx(0.0009)
+    [rows] = [
+        one for one in golden("k6", "k6_full.txt").metrics if (one.name, one.statistic) == ("t_rows_read", "mean")
+    ]
+    assert (rows.value, rows.unit) == (101.5, "")
+
+
+def test_k6s_text_twice_is_two_values_and_none_beside_its_json() -> None:
+    text, as_json = (GOLDEN / "k6_legacy.txt").read_text(), (GOLDEN / "k6_export.json").read_text()
+    once = golden("k6", "k6_legacy.txt").metrics
+    assert said("k6", text * 2).metrics == [*once, *once]
+    assert said("k6", text + as_json).metrics == golden("k6", "k6_export.json").metrics
+
+
+def test_a_value_of_k6s_text_that_is_no_number_is_said() -> None:
+    measured = said("k6", "  http_reqs......: 12 4.5/s\n  docs......: 12 x/s\n")
+    assert in_perf_json(measured) == {("t", 1, OPS): 4.5}
+    assert measured.passed_over == ["test_output.log, line 2: docs: 'x' is no number"]
+
+
+def test_a_trend_of_k6_without_its_mean_keeps_its_percentiles() -> None:
+    """`--summary-trend-stats="med,p(99)"`."""
+    trend = {"med": 110, "p(99)": 300}
+    metrics = {"http_reqs": {"count": 100, "rate": 5}, "http_req_duration": trend, "depth": {"value": 1, "min": 0}}
+    assert in_perf_json(said("k6", json.dumps({"metrics": metrics}))) == {
+        ("t", 1, OPS): 5,
+        ("t", 1, "50th_latency_ms"): -110,
+        ("t", 1, "99th_latency_ms"): -300,
     }
