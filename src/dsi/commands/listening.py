@@ -31,6 +31,10 @@ class Listener(Protocol):
         """
         ...
 
+    def turn(self) -> None:
+        """Hear that it waits no longer, and changes the clusters from now on."""
+        ...
+
 
 class Nobody:
     """Hears nothing: the caller's result is enough."""
@@ -45,6 +49,9 @@ class Nobody:
         """Let it pass."""
 
     async def waiting(self, for_what: str) -> None:
+        """Let it pass."""
+
+    def turn(self) -> None:
         """Let it pass."""
 
 
@@ -70,6 +77,7 @@ class Lease:
         try:
             while (holder := self._turns[0]) is not turn:
                 await _wait_for(holder, listener)
+            listener.turn()
             yield
         finally:
             self._turns.remove(turn)

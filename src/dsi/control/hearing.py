@@ -17,6 +17,7 @@ class Hearing:
 
     def __init__(self) -> None:
         self.stream: Stream | None = None
+        self._only_waits = self._had_turn = False
         self._hosts: dict[str, _OneHost] = {}
 
     def stream_to(self, stream: Stream) -> None:
@@ -42,8 +43,18 @@ class Hearing:
 
     async def waiting(self, for_what: str) -> None:
         """Pass on that the command waits."""
+        self._only_waits = not self._had_turn
         if self.stream is not None:
             await self.stream.waiting(for_what)
+
+    def turn(self) -> None:
+        """Note that it waits no longer."""
+        self._only_waits, self._had_turn = False, True
+
+    @property
+    def never_began(self) -> bool:
+        """Whether it has done nothing but wait for another, so that nothing can have come of it."""
+        return self._only_waits and not self._hosts
 
     def results(self) -> list[Mapping[str, Any]]:
         """Give one entry per host: what its shell commands have done until now, one after another."""

@@ -29,7 +29,9 @@ INVALID_COMMAND_TYPE = "Invalid command type"
 SHOWN_CHARS = 2048
 """How much of a client's text goes to timeline and log: a line of 1 MiB each would soon fill memory and disk."""
 
-_TOOK_LONGER = "The command took longer than {:g} s: it was ended, and may have taken effect in part"
+_TOOK_LONGER = "The command took longer than {:g} s"
+_IN_PART = "it was ended, and may have taken effect in part"
+_NOT_AT_ALL = "it never began"
 
 _MAX_DETAIL_CHARS = 65_536
 
@@ -71,7 +73,7 @@ class Running:
         self._timeout_s = timeout_s
         self._journalled = journalled
         self._ended: _Ended | None = None
-        self._is_at_work = False
+        self._is_at_work = self._was_run = False
         self.task = asyncio.create_task(self._live(), name=f"dsisocket command of client {client}")
 
     async def outcome(self) -> Outcome:
@@ -79,10 +81,10 @@ class Running:
         await asyncio.wait({self.task})
         return self.task.result()
 
-    def end(self, code: Code, message: str) -> None:
-        """End it, on its hosts too; what comes of it is then this. A second wish changes nothing."""
+    def end(self, code: Code, why: str) -> None:
+        """End it, on its hosts too; what comes of it is then this code. A second wish changes nothing."""
         if self._ended is None:
-            self._ended = _Ended(code, message)
+            self._ended = _Ended(code, why)
             if self._is_at_work:
                 self.task.cancel()
 
@@ -99,7 +101,8 @@ class Running:
             with self._timeline.span("dsisocket_command", client=self._client, command=shown(self._text)):
                 await self._work()
         except _Ended as end:
-            return Outcome(code=end.code, message=str(end), results=self.hearing.results())
+            what = _IN_PART if self._was_run and not self.hearing.never_began else _NOT_AT_ALL
+            return Outcome(code=end.code, message=f"{end}: {what}", results=self.hearing.results())
         except Exception as problem:  # noqa: BLE001  a command's boundary: a bug in it must not end the connection
             outcome = replace(outcome_of(problem, self._text), results=self.hearing.results())
             # Level 1 has no such code; who asks for "never twice" is told that nobody knows whether it was once.
@@ -111,7 +114,7 @@ class Running:
         if self._ended is not None:
             raise self._ended
         limit = asyncio.timeout(self._timeout_s)
-        self._is_at_work = True
+        self._is_at_work = self._was_run = True
         try:
             async with limit:
                 await self._run(self.hearing)
@@ -130,9 +133,9 @@ class Running:
 class _Ended(DsiError):
     """The command was ended by us, and why. Never leaves this module."""
 
-    def __init__(self, code: Code, message: str) -> None:
+    def __init__(self, code: Code, why: str) -> None:
         self.code = code
-        super().__init__(message)
+        super().__init__(why)
 
 
 def _is_unknown(problem: Exception) -> bool:

@@ -24,7 +24,7 @@ READ_BYTES = 16_384
 """How much is read at once."""
 
 _NEVER_BEGAN = Outcome(code=Code.CANCELLED, message="The command was cancelled before it began")
-_CANCELLED = "The command was cancelled: it was ended, and may have taken effect in part"
+_CANCELLED = "The command was cancelled"
 
 
 class Session:

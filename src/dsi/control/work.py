@@ -16,7 +16,7 @@ GRACE_S = 2.0
 sent with its last breath, and short beside a test."""
 
 NOT_STARTED = Outcome(code=Code.EXECUTION_ERROR, message="The test has ended: the command was not started")
-_ENDED = "The test ended while the command ran: it was ended, and may have taken effect in part"
+_ENDED = "The test ended"
 
 
 OnFailure = Callable[[Any, Outcome], None]
