@@ -350,6 +350,24 @@ def test_upon_error_runs_when_a_node_does_not_come_up_and_the_error_has_its_last
     assert work.processes() == []
 
 
+def test_reports_points_to_the_newest_run_also_where_a_hook_has_fetched_something_before_the_first(
+    tmp_path: Path,
+) -> None:
+    fetching = "post_cluster_start:\n  - on_mongod: {retrieve_files: [{source: data/logs, target: logs}]}\n"
+    work = WorkDirectory(
+        tmp_path,
+        infrastructure_provisioning=hosts(1),
+        mongodb_setup=STANDALONE + fetching,
+        test_control="run: [{id: quick, type: shell, cmd: 'true'}]\n",
+    )
+    work.dsi("provision")
+    work.dsi("mongodb-setup")
+    assert (tmp_path / "reports" / "post_cluster_start" / "mongod.0" / "logs" / "mongod.log").exists()
+    work.dsi("test-control")
+    assert (tmp_path / "reports" / "timeline.jsonl").exists()
+    work.dsi("teardown")
+
+
 def test_post_provisioning_is_passed_over_on_local_hosts_unless_it_is_asked_for(tmp_path: Path) -> None:
     hook = "post_provisioning:\n  - on_all_hosts: touch tuned\n"
     work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0) + hook)

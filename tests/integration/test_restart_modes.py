@@ -146,6 +146,22 @@ async def test_a_rolling_restart_of_secondaries_changes_no_primary(three: Bed) -
     assert changed(before, pids(deployment)) == {"second", "third"}
 
 
+async def test_a_rolling_restart_brings_back_a_set_of_which_too_few_run_for_a_primary(three: Bed) -> None:
+    deployment = await started(three, three.replica_set())
+    before = pids(deployment)
+    await asyncio.gather(*(node.crash() for node in deployment.nodes[1:]))
+    await deployment.restart(mode="rolling")
+    assert changed(before, pids(deployment)) == {"first", "second", "third"}
+    assert await deployment.status() == WHOLE
+
+
+async def test_a_rolling_restart_brings_back_a_set_of_which_nobody_runs(three: Bed) -> None:
+    deployment = await started(three, three.replica_set())
+    await asyncio.gather(*(node.crash() for node in deployment.nodes))
+    await deployment.restart(mode="rolling")
+    assert await deployment.status() == WHOLE
+
+
 async def test_what_nobody_can_take_over_from_is_restarted_all_the_same(three: Bed) -> None:
     mongod = [three.node(1, id="only"), three.node(2, id="never", rs_conf_member={"priority": 0})]
     deployment = await started(three, three.standalone(), {"id": "rs0", "cluster_type": "replset", "mongod": mongod})

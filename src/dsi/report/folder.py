@@ -15,11 +15,19 @@ def make_reports(work_directory: Path, time: clock.Clock = clock.SYSTEM) -> Path
     Raises:
         ReportError: it can't be written.
     """
-    stamp = clock.isoformat(time.wall_s()).replace(":", "-").replace("Z", "")
-    folder = work_directory / f"reports-{stamp}"
+    folder = _fresh(work_directory, time)
     with writing(folder):
         folder.mkdir()
     return folder
+
+
+def newest_reports(work_directory: Path, time: clock.Clock = clock.SYSTEM) -> Path:
+    """Give where `reports` points to; where there is none, a folder to be made by who has something to write.
+
+    Then `show_reports`: a folder of the name `reports` would take the place of the link, for all runs to come.
+    """
+    link = work_directory / "reports"
+    return link if link.exists() else _fresh(work_directory, time)
 
 
 def show_reports(folder: Path) -> None:
@@ -54,6 +62,11 @@ def keep_text(path: Path, text: str) -> None:
 def inside(path: str) -> Path:
     """Give where a path of a host goes below a folder of the reports: with its own folders, and never outside."""
     return Path(*(part for part in Path(path).parts if part not in ("/", "..", "~")))
+
+
+def _fresh(work_directory: Path, time: clock.Clock) -> Path:
+    stamp = clock.isoformat(time.wall_s()).replace(":", "-").replace("Z", "")
+    return work_directory / f"reports-{stamp}"
 
 
 @contextmanager

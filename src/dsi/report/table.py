@@ -50,16 +50,13 @@ def print_restarts(console: Console, restarts: Sequence[Mapping[str, Any]]) -> N
 
 
 def _what(event: Mapping[str, Any]) -> str:
-    if event["error"]:
-        return "failed"
-    if event.get("interrupted"):
-        return "interrupted"
     asked, restarted = event.get("nodes"), event.get("restarted") or []
-    by_role = asked and any(":" in name for name in asked)
+    by_role = restarted and asked and any(":" in name for name in asked)
     what = [*(asked or ["all nodes"]), *([f"({', '.join(restarted)})"] if by_role else [])]
     how = [word for word in (event.get("mode"),) if word not in (None, "clean")]
     cleaned = [word for word in ("clean_db_dir", "clean_logs") if event.get(word)]
-    return ", ".join([" ".join(what), *how, *cleaned])
+    end = ["failed"] if event["error"] else ["interrupted"] if event.get("interrupted") else []
+    return ", ".join([" ".join(what), *how, *cleaned, *end])
 
 
 def _seconds(value: Any) -> str:

@@ -14,7 +14,7 @@ from dsi.config import models as config_models
 from dsi.errors import StateError
 from dsi.hosts import this_machine
 from dsi.inventory import Inventory
-from dsi.report.folder import make_reports, show_reports
+from dsi.report.folder import make_reports, newest_reports, show_reports
 from dsi.report.output import OutputLog
 from dsi.report.progress import Progress
 from dsi.stages.copies import copy_configuration
@@ -42,6 +42,7 @@ class Session:
         self.tied = tied
         self.state = State(self.work_directory)
         self.reports: Path | None = None
+        self._reports_of_hooks: Path | None = None
         self.results: TaskResults | None = None
         self.timeline = Timeline(None)
         self.timeline.on_event = progress.event
@@ -64,6 +65,7 @@ class Session:
         """Close connections and files, and free the work directory."""
         try:
             await self.disconnect()
+            self._show_what_hooks_fetched()
         finally:
             self.timeline.close()
             await self._stack.aclose()
@@ -157,7 +159,7 @@ class Session:
             inventory=inventory,
             clusters=await self.deployment(tree),
             timeline=self.timeline,
-            reports=self.reports or self.work_directory / "reports",
+            reports=self.reports or self._newest_reports(),
             mongodb_url=url,
             mongo_dir=setup.mongo_dir,
             environment={"MONGODB_URL": url} if url else {},
@@ -173,3 +175,13 @@ class Session:
             await deployment.close()
         if inventory is not None:
             await inventory.close()
+
+    def _newest_reports(self) -> Path:
+        """Give where hooks put what they fetch, in a stage that begins no reports of its own."""
+        self._reports_of_hooks = self._reports_of_hooks or newest_reports(self.work_directory)
+        return self._reports_of_hooks
+
+    def _show_what_hooks_fetched(self) -> None:
+        fetched = self._reports_of_hooks
+        if self.reports is None and fetched and fetched.name != "reports" and fetched.exists():
+            show_reports(fetched)

@@ -17,6 +17,8 @@ from dsi.report.table import print_restarts, why
         ({"mode": "rolling"}, "all nodes, rolling"),
         ({"nodes": ["a", "b"], "restarted": ["a", "b"], "mode": "crash"}, "a b, crash"),
         ({"nodes": ["rs0:primary"], "restarted": ["first"]}, "rs0:primary (first)"),
+        ({"nodes": ["rs0:primary"], "interrupted": True}, "rs0:primary, interrupted"),
+        ({"mode": "crash", "error": "first does not start"}, "all nodes, crash, failed"),
     ],
 )
 def test_a_restart_is_shown_with_what_was_restarted_and_how(fields: dict[str, Any], shown: str) -> None:

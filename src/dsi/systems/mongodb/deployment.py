@@ -270,7 +270,7 @@ class Deployment:
         """Restart some nodes of one cluster; give for how long it refused writes."""
         await side_by_side(node.look() for node in cluster.nodes)
         if mode == "rolling":
-            return await roll(cluster, nodes, lambda node: self._restart_together(cluster, [node], beginning, "clean"))
+            return await roll(cluster, nodes, lambda some: self._restart_together(cluster, some, beginning, "clean"))
         before = await cluster.term()
         asked_s = SYSTEM.monotonic_s()
         await self._restart_together(cluster, nodes, beginning, mode)

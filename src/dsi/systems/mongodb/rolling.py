@@ -17,25 +17,27 @@ from dsi.systems.mongodb.roles import states
 log = structlog.get_logger()
 
 _ORDER: dict[MemberState, int] = {"down": -1, "PRIMARY": 1}
-"""What is down can't get worse; the primary goes last."""
+"""What doesn't answer can't get worse; the primary goes last."""
 
 
-async def roll(cluster: Cluster, nodes: Sequence[Node], restart: Callable[[Node], Awaitable[float]]) -> float:
+async def roll(cluster: Cluster, nodes: Sequence[Node], restart: Callable[[Sequence[Node]], Awaitable[float]]) -> float:
     """Restart nodes of a cluster one after another; give for how long writes were refused, in seconds, all in all.
 
-    `restart` stops and starts one node, returns when the cluster is whole again, and gives for how long an election
-    that this took has refused writes.
+    Those without a process come first, all at once: one alone may be too few for a primary, which it would wait for.
+    `restart` stops and starts nodes, returns when the cluster is whole again, and gives for how long an election that
+    this took has refused writes.
 
     Raises:
         ClusterError: nothing more is restarted then.
     """
-    refused_s = 0.0
-    for node in await _primary_last(nodes):
+    ended = [node for node in nodes if node.process is None]
+    refused_s = await restart(ended) if ended else 0.0
+    for node in await _primary_last([node for node in nodes if node not in ended]):
         begun_s = SYSTEM.monotonic_s()
         handed_s = await cluster.hand_over(node)
         if handed_s is None:
             log.warning("nobody can take over: writes are refused until it is back", node=node.name)
-        elected_s = await restart(node)
+        elected_s = await restart([node])
         refused_s += SYSTEM.monotonic_s() - begun_s if handed_s is None else handed_s + elected_s
     return refused_s
 
