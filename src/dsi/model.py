@@ -1,5 +1,6 @@
 """Small frozen values that every room may speak about. No behaviour beyond showing themselves."""
 
+import signal
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -91,3 +92,8 @@ class Result:
     stderr: str = ""
     duration_s: float = 0.0
     cut: bool = False
+
+
+def signal_of(exit_status: int) -> str | None:
+    """Give the name of the signal that ended a process: a shell's exit status is 128 + N then. None: no such signal."""
+    return next((one.name for one in signal.Signals if one == exit_status - 128), None)

@@ -69,8 +69,9 @@ async def test_a_restart_that_was_not_yet_due_makes_a_test_invalid_that_had_pass
         plan("short", during_test=[at(1000, WORKS)]),
         plan("broken", cmd="exit 7", during_test=[at(1000, WORKS)]),
         plan("shell", during_test=[(1000, bed.said("never")[0])]),
+        plan("killed", cmd="kill -SEGV $$"),
     )
-    short, broken, shell = outcome.tests
+    short, broken, shell, killed = outcome.tests
     assert short.status == "invalid"
     assert (
         short.reason == "during_test (during_test.1000): cmd had ended when it was due, at 1000 s, and it was not run"
@@ -78,6 +79,7 @@ async def test_a_restart_that_was_not_yet_due_makes_a_test_invalid_that_had_pass
     assert (broken.status, broken.reason) == ("failed (workload)", "cmd: exit status 7")
     assert list(broken.notes) == [short.reason]
     assert (shell.status, shell.reason) == ("passed", "")
+    assert killed.reason == "cmd: exit status 139, as of one that SIGSEGV has ended"
     assert "was not run" in shell.notes[0]
 
 

@@ -109,7 +109,9 @@ def test_in_a_tests_own_environment_it_speaks_to_that_test(work: WorkDirectory, 
     process = away.start("send", '{"on_mongod.0": {"exec": "echo $0"}}', environment=environment_of(work))
     assert process.communicate() == ("mongod.0: bash\n", "")
     process = away.start("send", "{}", environment={**environment_of(work), "DSI_SOCKET_TOKEN": "wrong"})
-    assert process.communicate() == ("", "UNAUTHORIZED: This is not the token\n")
+    out, err = process.communicate()
+    assert out == ""
+    assert err == "UNAUTHORIZED: This is not the token: the environment of cmd has it, as DSI_SOCKET_TOKEN\n"
     assert process.returncode == 5
 
 

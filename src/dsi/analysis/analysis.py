@@ -81,8 +81,8 @@ def analyze(reports: Path, hides: Iterable[Callable[[Finding], bool]] = ()) -> A
         and not (folder.logs or folder.cores or folder.diagnostics)
     ):
         raise ReportError(
-            f"{reports} has nothing to analyze: no timeline.jsonl, no test_control.out.yml and no server's log; name "
-            "the reports folder of a run (reports-<time>), or go to its work directory"
+            f"{reports} has nothing to analyze: no timeline.jsonl with a line in it, no test_control.out.yml and no "
+            "server's log; name the reports folder of a run (reports-<time>), or go to its work directory"
         )
     logs = check_logs(folder.logs, history)
     found = [*_of_the_run(history, folder), *logs.findings, *check_diagnostics(folder.diagnostics, history)]

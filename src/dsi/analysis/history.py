@@ -61,10 +61,10 @@ class Offset:
 class History:
     """A run. Times are seconds since the epoch, by dsi's clock.
 
-    `known` is False where there is no timeline: nobody knows then what was asked for. `torn_down`: its last stage was
-    teardown, which comes also after an error. `noted` has the events that rules
-    look at, by name; `jumps` each time that dsi's clock was set, with by how many seconds; `damaged` the lines that
-    can't be read.
+    `known` is False where there is no timeline, or nothing in it can be read: nobody knows then what was asked for.
+    `torn_down`: its last stage was teardown, which comes also after an error. `noted` has the events that rules look
+    at, by name; `jumps` each time that dsi's clock was set, with by how many seconds; `damaged` the lines that can't
+    be read.
     """
 
     known: bool = False
@@ -137,7 +137,7 @@ class _Reader:
     """Takes the events in their order, and makes a history of them."""
 
     def __init__(self) -> None:
-        self.history = History(known=True)
+        self.history = History()
         self._begun: list[tuple[Event, Window]] = []
         self._windows: list[Window] = []
         self._before: Event | None = None
@@ -163,6 +163,7 @@ class _Reader:
     def finish(self) -> History:
         """Give what was read. What has no end goes on: its dsi was killed, and nobody knows when it was over."""
         unsure_s = max((abs(jump_s) for _, jump_s in self.history.jumps), default=0.0)
+        self.history.known = self._before is not None
         self.history.windows = Windows([*self._windows, *(window for _, window in self._begun)], unsure_s)
         return self.history
 

@@ -28,7 +28,9 @@ MAKES_ROOM: Final = Outcome(
     message="This connection has not shown the token, and is closed to make room for another: as many are open as "
     "test_control.dsisocket.max_connections allows",
 )
-_WRONG = Outcome(code=Code.UNAUTHORIZED, message="This is not the token")
+_WRONG = Outcome(
+    code=Code.UNAUTHORIZED, message="This is not the token: the environment of cmd has it, as DSI_SOCKET_TOKEN"
+)
 
 
 class Gate:

@@ -13,7 +13,7 @@ from dsi.commands import Context
 from dsi.config import dump, masked_yaml
 from dsi.errors import CommandTimeout, DsiError, HostError, NoOutput, ReportError, SourceMissing
 from dsi.masking import masked
-from dsi.model import Result
+from dsi.model import Result, signal_of
 from dsi.report.folder import inside, keep_text
 from dsi.report.progress import Progress
 from dsi.runner.background import BackgroundTasks
@@ -206,7 +206,9 @@ class OneTest:
             self._exit_status = result.exit_status
             end(result.exit_status, "failed" if result.exit_status else "success")
         if result.exit_status:
-            self._findings.add("failed (workload)", f"cmd: exit status {result.exit_status}")
+            name = signal_of(result.exit_status)
+            by = f", as of one that {name} has ended" if name else ""
+            self._findings.add("failed (workload)", f"cmd: exit status {result.exit_status}{by}")
 
     async def _run_cmd(self, environment: Mapping[str, str], output: OutputLog, running: RunningTest) -> Result:
         """Run `cmd`, or go on with it, and what runs beside it."""

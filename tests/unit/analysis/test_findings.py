@@ -12,6 +12,7 @@ from tests.unit.analysis.folder_bed import LOGS, Reports, election, line, old_li
 from dsi.analysis import RULES, analyze
 from dsi.analysis.rules import LogRule
 from dsi.analysis.rules.logs import NEEDLES
+from dsi.errors import ReportError
 
 
 @pytest.fixture
@@ -93,6 +94,17 @@ def test_without_a_timeline_the_tests_are_those_of_test_control_out_yml(tmp_path
     reports.log(election(20), path="good/mongod.0/mongod.log")
     assert reports.found() == [("error", "test_failed"), ("warning", "election")]
     assert "nobody knows" not in reports.analyze().findings[0].message
+
+
+@pytest.mark.parametrize("content", ["", "no JSON\n"])
+def test_a_timeline_without_a_line_that_can_be_read_is_none(tmp_path: Path, content: str) -> None:
+    reports = Reports(tmp_path, timeline=False)
+    reports.write("timeline.jsonl", content)
+    with pytest.raises(ReportError, match="has nothing to analyze"):
+        reports.analyze()
+    reports.write("test_control.out.yml", "out: {exit_codes: {good: {status: 0, message: passed, outcome: passed}}}")
+    assert reports.found() == ([("warning", "timeline_damaged")] if content else [])
+    assert [(test.id, test.passed) for test in reports.analyze().tests] == [("good", True)]
 
 
 def test_an_error_that_stopped_the_task_a_failed_restart_and_warnings_are_told(reports: Reports) -> None:

@@ -1,9 +1,8 @@
 """Why a node did not start, for people."""
 
-import signal
-
 from dsi.errors import ClusterError
 from dsi.hosts.base import Host
+from dsi.model import signal_of
 from dsi.systems.mongodb import log, room
 from dsi.systems.mongodb.layout import Layout
 from dsi.systems.mongodb.plan import NodePlan
@@ -27,6 +26,4 @@ def how_it_ended(exit_status: int | None) -> str:
     """Say how a process ended, by the exit status that a shell gives: 128 + N for signal N; None: not known. Pure."""
     if exit_status is None or exit_status <= 128:
         return f"ended with exit status {'unknown' if exit_status is None else exit_status}"
-    number = exit_status - 128
-    known = {one.value: one.name for one in signal.Signals}
-    return f"was ended by signal {number} ({known.get(number, 'unknown')})"
+    return f"was ended by signal {exit_status - 128} ({signal_of(exit_status) or 'unknown'})"
