@@ -80,6 +80,7 @@ class TaskRunner:
             "post_task", self._plan.post_task, self._context.into("post_task"), self._progress, self._interrupt
         )
         self._outcome.notes += map(self._sentence, failures)
+        await self._interrupt.outlast(self._surroundings.at_the_end())
 
     async def _run_tests(self) -> None:
         taken = self._taken_over
