@@ -195,3 +195,30 @@ def test_an_interrupt_in_the_restart_between_tests_is_told_as_one_and_not_as_a_r
     assert "restart_failed" not in found
     assert "CancelledError" not in found
     assert work.processes() == []
+
+
+@pytest.mark.parametrize("interrupts", [1, 2])
+def test_an_interrupt_when_all_tests_have_run_leaves_what_came_of_them(tmp_path: Path, interrupts: int) -> None:
+    """It comes while the clocks are read once more: BASH_ENV has the next command of a host wait for us."""
+    (tmp_path / "wait").write_text(
+        f"cd {tmp_path}; [ ! -e last ] || {{ touch held; until [ -e go-on ]; do sleep 0.01; done; }}; cd ~-\n"
+    )
+    task = f"{TASK}post_task: [{{on_workload_client: touch {tmp_path}/last}}]\n"
+    work = WorkDirectory(tmp_path, infrastructure_provisioning=hosts(0), test_control=task)
+    process = work.start("run", environment={"BASH_ENV": str(tmp_path / "wait")})
+    wait_until(lambda: (tmp_path / "held").exists() or process.poll() is not None, "the clocks are read")
+    for _ in range(interrupts):
+        process.send_signal(signal.SIGINT)
+        wait_until(lambda: work.events("interrupted") or process.poll() is not None, "it is told")
+    if interrupts == 1:
+        (tmp_path / "go-on").touch()
+    _, err = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 130, err
+    for path in ("test_control.out.yml", "reports/junit.xml"):
+        assert "dsi was killed" not in work.read(path)
+    out = work.read("test_control.out.yml")
+    assert out.count("outcome: passed") == 2
+    assert "exit_status: 130" in out
+    assert "interrupted by the user" in work.read("reports/junit.xml")
+    assert "the task was interrupted by somebody" in work.dsi("analyze", exit_status=1).stdout
+    assert work.processes() == []

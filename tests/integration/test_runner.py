@@ -65,6 +65,10 @@ class Bed:
     def events(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (self.reports / "timeline.jsonl").read_text().splitlines()]
 
+    def has(self, event: str) -> bool:
+        """Give whether this has happened."""
+        return event in [line["event"] for line in self.events()]
+
 
 @pytest.fixture
 async def bed(tmp_path: Path) -> AsyncIterator[Bed]:
@@ -338,6 +342,30 @@ async def test_the_second_interrupt_stops_at_once(bed: Bed) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert bed.words == []
+
+
+@pytest.mark.parametrize(("interrupts", "words"), [(1, ["ended", "post", "end"]), (2, [])])
+async def test_an_interrupt_is_told_before_what_it_waits_for_has_ended_and_the_second_waits_for_nothing(
+    bed: Bed, interrupts: int, words: list[str]
+) -> None:
+    (slow,) = bed.hook(
+        {"on_workload_client": "touch begun; until [ -e go-on ]; do sleep 0.01; done; echo ended >> said"}
+    )
+    one = plan("one", cmd="sleep 1000", during_test=[(0, slow)], post_test=bed.said("post"))
+    task = asyncio.create_task(bed.run(one, post_task=bed.said("end")))
+    await wait_for(bed.client / "begun")
+    task.cancel()
+    while not bed.has("interrupted") and not task.done():
+        await asyncio.sleep(0.01)
+    assert not bed.has("during_test_command_end")
+    if interrupts == 1:
+        (bed.client / "go-on").touch()
+    else:
+        task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled() is (interrupts == 2)
+    assert bed.words == words
+    assert [event["status"] for event in bed.events() if event["event"] == "test_end"] == ["cancelled"]
 
 
 async def test_a_full_disk_for_the_reports_is_an_error_that_names_the_file(bed: Bed) -> None:

@@ -36,17 +36,21 @@ def _unrecorded(_outcome: TaskOutcome) -> None:
     """Let it pass."""
 
 
+async def _no_more() -> None:
+    """Leave it at that."""
+
+
 Diagnosis = Callable[[Context, RunningTest], Awaitable[str]]
 """Fetches what tells why a `cmd` hangs, while it still does; gives where that lies. It takes a limited time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What surrounds each test.
+    """What surrounds each test, and the task.
 
     `checks` are run after `cmd`, `last_checks` after post_test. `for_cmd_alone`: names of environment that only `cmd`
     and background tasks get, and no command of a hook.
-    `keeper` keeps what another dsi needs to go on with the running test.
+    `keeper` keeps what another dsi needs to go on with the running test. `at_the_end` is done after post_task.
     """
 
     preparations: Sequence[Preparation] = ()
@@ -58,3 +62,4 @@ class Surroundings:
     for_cmd_alone: Sequence[str] = ()
     keeper: Keeper = field(default_factory=Forgetful)
     record: Record = _unrecorded
+    at_the_end: Callable[[], Awaitable[None]] = _no_more

@@ -55,14 +55,16 @@ class TaskRunner:
         second one passes through at once.
         """
         try:
-            return await self._run()
+            await self._interrupt.heard_in(self._run())
         except asyncio.CancelledError:
             self._outcome.interrupted = True
             self._outcome.tests += self._rest("the task was interrupted before")
             self._record(self._outcome)
             raise
+        self._outcome.interrupted = self._interrupt.happened
+        return self._outcome
 
-    async def _run(self) -> TaskOutcome:
+    async def _run(self) -> None:
         self._record_if_killed()
         try:
             await self._run_tests()
@@ -78,8 +80,7 @@ class TaskRunner:
             "post_task", self._plan.post_task, self._context.into("post_task"), self._progress, self._interrupt
         )
         self._outcome.notes += map(self._sentence, failures)
-        self._outcome.interrupted = self._interrupt.happened
-        return self._outcome
+        await self._interrupt.outlast(self._surroundings.at_the_end())
 
     async def _run_tests(self) -> None:
         taken = self._taken_over

@@ -1,6 +1,7 @@
 """Stage test_control: the tests of a task."""
 
 import asyncio
+from functools import partial
 
 import structlog
 
@@ -91,7 +92,6 @@ async def _run_task(
     except asyncio.CancelledError:  # the second Ctrl-C: what came of the tests is kept, all else is left out
         end_in_the_timeline(session.timeline, TaskOutcome(interrupted=True))
         raise
-    await note_clock_offsets(context.inventory, session.timeline)
     unwritten = ""
     try:
         results.write(outcome)
@@ -146,6 +146,7 @@ async def _surroundings(
         for_cmd_alone=[TOKEN, *FOR_CMD],
         keeper=RunningTestKept(session.state, reports),
         record=task_results.write,
+        at_the_end=partial(note_clock_offsets, context.inventory, session.timeline),
     )
 
 
