@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure
-from tests.integration.mongodb_bed import Bed, bed_of, client, pids
+from tests.integration.mongodb_bed import Bed, bed_of, client, pids, until
 
 from dsi.errors import ClusterError, InvalidCommand
 from dsi.hosts import LocalHost
 from dsi.systems.mongodb import Deployment, election, embedded_mongod
 from dsi.systems.mongodb.client import Client
+from dsi.systems.mongodb.deployment import RestartMode
+from dsi.systems.mongodb.node import Node
 
 pytestmark = pytest.mark.skipif(embedded_mongod() is None, reason="needs the extra `embedded`")
 
@@ -160,6 +162,41 @@ async def test_a_rolling_restart_brings_back_a_set_of_which_nobody_runs(three: B
     await asyncio.gather(*(node.crash() for node in deployment.nodes))
     await deployment.restart(mode="rolling")
     assert await deployment.status() == WHOLE
+
+
+async def ended(nodes: Sequence[Node]) -> bool:
+    return not any([await node.look() for node in nodes])
+
+
+@pytest.mark.parametrize("mode", ["clean", "crash"])
+async def test_a_restart_after_which_too_few_run_for_a_primary_is_refused_before_anything_is_stopped(
+    three: Bed, mode: RestartMode
+) -> None:
+    deployment = await started(three, three.replica_set())
+    before = pids(deployment)
+    for address in three.addresses[1:]:
+        await three.hosts[address].run("pkill -KILL mongod")
+    await until(lambda: ended(deployment.nodes[1:]))  # a signal that was sent has ended nothing yet
+    with pytest.raises(
+        ClusterError, match=r"^rs0: nothing was stopped: .* down: second \(.*, third \(.* restart them too"
+    ):
+        await deployment.restart(nodes=["first"], mode=mode)
+    assert pids(deployment) == {"first": before["first"]}
+
+    await deployment.restart(nodes=["second", "third"], mode=mode)
+    assert pids(deployment)["first"] == before["first"]
+    assert await deployment.status() == WHOLE
+
+
+async def test_members_that_a_test_took_out_of_the_set_are_not_missed_by_a_restart(three: Bed) -> None:
+    deployment = await started(three, three.replica_set())
+    first, *others = deployment.nodes
+    config = (await first.ask("replSetGetConfig"))["config"]
+    alone = {**config, "members": config["members"][:1], "version": config["version"] + 1}
+    await first.ask("replSetReconfig", alone, force=True)
+    await asyncio.gather(*(node.crash() for node in others))
+    await deployment.restart(nodes=["first"])
+    assert await deployment.status() == {"first": "PRIMARY", "second": "down", "third": "down"}
 
 
 async def test_what_nobody_can_take_over_from_is_restarted_all_the_same(three: Bed) -> None:

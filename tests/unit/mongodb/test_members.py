@@ -2,7 +2,7 @@
 
 import pytest
 
-from dsi.systems.mongodb.members import Members, MemberState
+from dsi.systems.mongodb.members import Members, MemberState, can_elect
 
 PREFERRED: list[dict[str, object]] = [{"priority": 2}, {}, {}]
 SOON_S, LATER_S, LATE_S = 0.1, 3.0, 16.0
@@ -55,3 +55,22 @@ def test_a_primary_hands_over_to_a_secondary_that_can_be_primary_the_highest_pri
     found = members("PRIMARY", "SECONDARY", "SECONDARY", "SECONDARY", "down", entries=entries)
 
     assert found.successors() == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("entries", "down", "can"),
+    [
+        ([{}, {}, {}], [1], True),
+        ([{}, {}, {}], [1, 2], False),
+        ([{}, {}], [1], False),
+        ([{}], [], True),
+        ([{}, {}, {"arbiterOnly": True}], [1], True),
+        ([{}, {"priority": 0}, {"arbiterOnly": True}], [0], False),
+        ([{}, {"votes": 0, "priority": 0}, {"votes": 0, "priority": 0}], [1, 2], True),
+        ([{}, {}, {"votes": 0, "priority": 0}], [1], False),
+    ],
+)
+def test_a_primary_needs_a_majority_of_the_votes_and_one_that_can_be_elected(
+    entries: list[dict[str, object]], down: list[int], can: bool
+) -> None:
+    assert can_elect(entries, without=down) is can

@@ -1,11 +1,14 @@
 """A topology, put in order: names, members, ids, and what can't be together."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dsi.config.models import MongodbSetup
 from dsi.errors import ConfigError
+from dsi.stages.load import load
+from dsi.stages.validate import check
 from dsi.systems.mongodb import Topology
 
 
@@ -97,6 +100,25 @@ def test_two_archives_do_not_fit_into_one_folder() -> None:
 
 def test_a_data_folder_that_is_the_home_folder_is_refused() -> None:
     assert "clean_db_dir would empty it" in messages(topology(standalone(1, config_file={"storage": {"dbPath": "."}})))
+
+
+@pytest.mark.parametrize(
+    ("journal_dir", "data"), [("data/dbs/journal", None), ("/disk/db/", "/disk/db"), ("a/./b/c", "a/b/")]
+)
+def test_a_journal_dir_among_the_data_is_refused_where_it_stands_and_says_what_to_write(
+    journal_dir: str, data: str | None
+) -> None:
+    config = {"config_file": {"storage": {"dbPath": data}}} if data else {}
+    text = messages(topology(standalone(1, **config), journal_dir=journal_dir))
+    assert f"mongodb_setup.journal_dir: {journal_dir} lies in storage.dbPath" in text
+    assert f"write {(data or 'data/dbs').rstrip('/')}-journal, say" in text
+    text = messages(topology(standalone(1, journal_dir=journal_dir, **config)))
+    assert f"mongodb_setup.topology.0.journal_dir: {journal_dir} lies in" in text
+
+
+def test_a_journal_dir_beside_the_data_or_that_the_node_does_not_use_is_none_among_them() -> None:
+    topology(standalone(1), journal_dir="data/dbs-journal").insist()
+    topology(standalone(1, use_journal_mnt=False), journal_dir="data/dbs/journal").insist()
 
 
 def test_more_members_than_mongodb_has_room_for_are_refused() -> None:
@@ -255,3 +277,15 @@ def test_a_mongos_shares_a_host_with_a_mongod_but_not_its_port() -> None:
 
 def test_two_shards_of_one_name_are_refused() -> None:
     assert "several clusters are called a" in messages(topology(sharded(), replica_set(node(5), id="a")))
+
+
+def test_validate_says_once_at_which_line_a_journal_dir_lies_among_the_data(tmp_path: Path) -> None:
+    (tmp_path / "mongodb_setup.yml").write_text(
+        "journal_dir: data/dbs/journal\n"
+        "topology:\n  - {cluster_type: replset, mongod: [{public_ip: a}, {public_ip: b}]}\n"
+    )
+    (problem,) = check(load(tmp_path))
+    assert str(problem).startswith(
+        "mongodb_setup.yml:1:14: journal_dir: data/dbs/journal lies in storage.dbPath data/dbs"
+    )
+    assert not problem.warning

@@ -1,6 +1,6 @@
 """What every kind of cluster can do. `Standalone`, `ReplicaSet` and `ShardedCluster` are the kinds there are."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from dsi.systems.mongodb.node import Node
@@ -59,6 +59,14 @@ class Cluster(Protocol):
 
     async def before_stop(self, stopping: Sequence[Node]) -> None:
         """Say to the nodes what they should know before these ones are stopped."""
+        ...
+
+    async def insist_on_a_primary_after(self, restarted: Collection[Node]) -> None:
+        """See that nodes without a process, other than these, don't keep it from having a primary after a restart.
+
+        Raises:
+            ClusterError: they do; it names them.
+        """
         ...
 
     async def hand_over(self, leaving: Node) -> float | None:

@@ -21,6 +21,7 @@ def problems(setup: models.MongodbSetup, clusters: Sequence[ClusterPlan]) -> Ite
     """Yield all that is wrong, and warnings of what is passed over."""
     nodes = [node for cluster in clusters for node in cluster.nodes]
     yield from _clashes(nodes)
+    yield from _journals_among_the_data(nodes)
     yield from _wrong_sets(clusters)
     yield from _missing_parts(clusters)
     yield from _passed_over(nodes)
@@ -64,6 +65,20 @@ def _clashing_data(node: NodePlan, folder: str, folders: dict[tuple[object, ...]
 
 def _clash(node: NodePlan, first: NodePlan, shared: str, remedy: str) -> Problem:
     return Problem(path=node.path, message=f"shares host {node.address} and {shared} with {first.path}: {remedy}")
+
+
+def _journals_among_the_data(nodes: Sequence[NodePlan]) -> Iterator[Problem]:
+    """Yield journals that are to lie in the data folder, whose `journal` would be a link to them."""
+    for node in nodes:
+        if node.journal_dir is None or node.db_path is None:
+            continue
+        folder = posixpath.normpath(node.db_path)
+        if f"{posixpath.normpath(node.journal_dir)}/".startswith(f"{folder}/"):
+            yield Problem(
+                path=f"{node.path if node.model.journal_dir else 'mongodb_setup'}.journal_dir",
+                message=f"{node.journal_dir} lies in storage.dbPath {folder}, and is for journals outside of it: write "
+                f"{folder}-journal, say, or leave it out: the journal is in {folder}/journal then",
+            )
 
 
 def _wrong_sets(clusters: Sequence[ClusterPlan]) -> Iterator[Problem]:

@@ -204,7 +204,8 @@ class Deployment:
         Raises:
             InvalidCommand: an id that nothing has; `nodes`, or another mode than `clean`, with `clean_db_dir`.
             ClusterError, CommandFailed, HostError: the other clusters were restarted nevertheless; of this one, all
-                nodes that could be stopped are down if one couldn't be, and all others run if one doesn't start.
+                nodes that could be stopped are down if one couldn't be, and all others run if one doesn't start. None
+                was stopped where a set would have no primary, since nodes that aren't among these are down.
         """
         if clean_db_dir and (nodes is not None or mode != "clean"):
             raise InvalidCommand(
@@ -271,6 +272,7 @@ class Deployment:
         await side_by_side(node.look() for node in cluster.nodes)
         if mode == "rolling":
             return await roll(cluster, nodes, lambda some: self._restart_together(cluster, some, beginning, "clean"))
+        await cluster.insist_on_a_primary_after(nodes)
         before = await cluster.term()
         asked_s = SYSTEM.monotonic_s()
         await self._restart_together(cluster, nodes, beginning, mode)

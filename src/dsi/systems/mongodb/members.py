@@ -28,6 +28,19 @@ def favourites(members: Sequence[Mapping[str, Any]]) -> set[int]:
     return {position for position, priority in enumerate(priorities) if priority == max(priorities) and priority > 0}
 
 
+def can_elect(members: Sequence[Mapping[str, Any]], *, without: Collection[int]) -> bool:
+    """Whether a set of these members can have a primary while those at these positions are down.
+
+    It takes a majority of all votes, arbiters' among them, and one that can be elected.
+    """
+    left = [member for position, member in enumerate(members) if position not in without]
+    return 2 * len(_voting(left)) > len(_voting(members)) and any(can_be_primary(member) for member in left)
+
+
+def _voting(members: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [member for member in members if member.get("votes", 1)]
+
+
 @dataclass(frozen=True, slots=True)
 class Members:
     """The members' entries in the set's configuration, and beside each what it is. They are known by their position."""

@@ -16,8 +16,8 @@ from dsi.errors import ClusterError
 from dsi.systems.mongodb.client import said
 from dsi.systems.mongodb.cluster import Cluster
 from dsi.systems.mongodb.election import elect_one, hand_over
-from dsi.systems.mongodb.members import SETTLED, Members, favourites
-from dsi.systems.mongodb.node import Node
+from dsi.systems.mongodb.members import SETTLED, Members, can_elect, favourites
+from dsi.systems.mongodb.node import HELLO_LIMIT_S, Node
 from dsi.systems.mongodb.plan import ClusterPlan
 from dsi.systems.mongodb.roles import shown, states
 from dsi.systems.mongodb.waiting import Patience, until
@@ -173,6 +173,42 @@ class ReplicaSet:
         )
 
     # --- before it stops ------------------------------------------------------------------------------------
+
+    async def insist_on_a_primary_after(self, restarted: Collection[Node]) -> None:
+        """See that enough members will have a process to elect a primary, once these are restarted.
+
+        Raises:
+            ClusterError: there won't be; it names those that are down.
+        """
+        ended = {
+            entry.get("host"): node
+            for node, entry in zip(self.nodes, self._entries, strict=True)
+            if node.process is None and node not in restarted
+        }
+        if not ended:
+            return
+        entries = await self._present_entries()
+        down = {position: ended[entry["host"]] for position, entry in enumerate(entries) if entry["host"] in ended}
+        if not can_elect(entries, without=down):
+            raise ClusterError(
+                self.plan.name,
+                "nothing was stopped: it could have no primary after this restart, with these down: "
+                f"{', '.join(node.plan.label for node in down.values())}; restart them too: without nodes, or with "
+                "their ids among them",
+            )
+
+    async def _present_entries(self) -> Sequence[Mapping[str, Any]]:
+        """Give the entries that the set has now, since a test may have changed them; where no member tells, ours."""
+        for node in self.nodes:
+            if node.process is None:
+                continue
+            try:
+                async with asyncio.timeout(HELLO_LIMIT_S):
+                    members: list[Mapping[str, Any]] = (await node.ask("replSetGetConfig"))["config"]["members"]
+                    return members
+            except (PyMongoError, TimeoutError) as problem:
+                log.debug("a member does not tell the set's configuration", node=node.name, reason=str(problem))
+        return self._entries
 
     async def before_stop(self, stopping: Sequence[Node]) -> None:
         """Where all members stop, let the primary hand over to none of them.

@@ -1,6 +1,6 @@
 """A sharded cluster: config servers, shards, and the mongos that clients connect to."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from pymongo.errors import PyMongoError
 
@@ -32,6 +32,9 @@ class Routers:
 
     async def before_stop(self, stopping: Sequence[Node]) -> None:
         """There is nothing to say."""
+
+    async def insist_on_a_primary_after(self, restarted: Collection[Node]) -> None:
+        """There are no elections."""
 
     async def term(self) -> object:
         """There are no elections: the processes are what changes."""
@@ -144,6 +147,15 @@ class ShardedCluster:
     async def before_stop(self, stopping: Sequence[Node]) -> None:
         """Say to each part what it should know."""
         await side_by_side(part.before_stop(stopping) for part in self._parts)
+
+    async def insist_on_a_primary_after(self, restarted: Collection[Node]) -> None:
+        """See to it in each part that is restarted.
+
+        Raises:
+            ClusterError
+        """
+        touched = [part for part in self._parts if any(node in restarted for node in part.nodes)]
+        await side_by_side(part.insist_on_a_primary_after(restarted) for part in touched)
 
     async def hand_over(self, leaving: Node) -> float | None:
         """Have the part that the node is in hand over.

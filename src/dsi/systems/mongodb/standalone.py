@@ -1,6 +1,6 @@
 """A cluster of one mongod."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from dsi.errors import ClusterError
 from dsi.systems.mongodb.cluster import Cluster
@@ -29,6 +29,9 @@ class Standalone:
 
     async def before_stop(self, stopping: Sequence[Node]) -> None:
         """There is nothing to say."""
+
+    async def insist_on_a_primary_after(self, restarted: Collection[Node]) -> None:
+        """There are no elections."""
 
     async def term(self) -> object:
         """There are no elections: the process is what changes."""
