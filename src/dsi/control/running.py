@@ -101,8 +101,7 @@ class Running:
             with self._timeline.span("dsisocket_command", client=self._client, command=shown(self._text)):
                 await self._work()
         except _Ended as end:
-            what = _IN_PART if self._was_run and not self.hearing.never_began else _NOT_AT_ALL
-            return Outcome(code=end.code, message=f"{end}: {what}", results=self.hearing.results())
+            return Outcome(code=end.code, message=str(end), results=self.hearing.results())
         except Exception as problem:  # noqa: BLE001  a command's boundary: a bug in it must not end the connection
             outcome = replace(outcome_of(problem, self._text), results=self.hearing.results())
             # Level 1 has no such code; who asks for "never twice" is told that nobody knows whether it was once.
@@ -112,7 +111,7 @@ class Running:
     async def _work(self) -> None:
         """Run the command within its time. What it raises while it is being ended says less than why it was ended."""
         if self._ended is not None:
-            raise self._ended
+            raise self._explained(self._ended)
         limit = asyncio.timeout(self._timeout_s)
         self._is_at_work = self._was_run = True
         try:
@@ -120,14 +119,19 @@ class Running:
                 await self._run(self.hearing)
         except (Exception, asyncio.CancelledError):
             if limit.expired():
-                raise _Ended(Code.TIMEOUT, _TOOK_LONGER.format(self._timeout_s)) from None
+                raise self._explained(_Ended(Code.TIMEOUT, _TOOK_LONGER.format(self._timeout_s))) from None
             if self._ended is not None:
-                raise self._ended from None
+                raise self._explained(self._ended) from None
             raise
         finally:
             self._is_at_work = False
             if self._ended is not None:
                 self.task.uncancel()
+
+    def _explained(self, end: "_Ended") -> "_Ended":
+        """Give it with whether anything may have come of the command."""
+        what = _IN_PART if self._was_run and not self.hearing.never_began else _NOT_AT_ALL
+        return _Ended(end.code, f"{end}: {what}")
 
 
 class _Ended(DsiError):
