@@ -79,7 +79,8 @@ def test_each_node_of_a_set_that_is_killed_in_mid_test_fails_it_and_is_back_for_
     work = WorkDirectory(
         tmp_path,
         infrastructure_provisioning=hosts(3),
-        mongodb_setup=REPLICA_SET + "rs_conf: {settings: {electionTimeoutMillis: 1000}}\n",
+        # Not less than the heartbeats' two seconds, or there are elections though no node was killed.
+        mongodb_setup=REPLICA_SET + "rs_conf: {settings: {electionTimeoutMillis: 4000}}\n",
         test_control=json.dumps({"run": run, "dsisocket": {"enabled": True, "port": free_port()}}),
     )
     shown = work.dsi("run", exit_status=1).stderr

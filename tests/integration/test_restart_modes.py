@@ -22,7 +22,9 @@ from dsi.systems.mongodb.node import Node
 pytestmark = pytest.mark.skipif(embedded_mongod() is None, reason="needs the extra `embedded`")
 
 WHOLE = {"first": "PRIMARY", "second": "SECONDARY", "third": "SECONDARY"}
-SOON = {"settings": {"electionTimeoutMillis": 1000}}
+SOON = {"settings": {"electionTimeoutMillis": 4000}}
+"""Sooner than in ten seconds, and not within the heartbeats' two, or there are elections that nothing asked for."""
+
 WRITERS = 2
 
 STATE_CHANGED = 21358
