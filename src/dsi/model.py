@@ -1,4 +1,4 @@
-"""Small frozen values that every room may speak about. No behaviour beyond showing themselves."""
+"""Small frozen values that every room may speak about. No behaviour beyond showing what they mean."""
 
 import signal
 from dataclasses import dataclass

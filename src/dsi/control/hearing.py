@@ -17,7 +17,7 @@ class Hearing:
 
     def __init__(self) -> None:
         self.stream: Stream | None = None
-        self._only_waits = self._had_turn = False
+        self._only_waits = False
         self._hosts: dict[str, _OneHost] = {}
 
     def stream_to(self, stream: Stream) -> None:
@@ -43,13 +43,13 @@ class Hearing:
 
     async def waiting(self, for_what: str) -> None:
         """Pass on that the command waits."""
-        self._only_waits = not self._had_turn
+        self._only_waits = True
         if self.stream is not None:
             await self.stream.waiting(for_what)
 
     def turn(self) -> None:
         """Note that it waits no longer."""
-        self._only_waits, self._had_turn = False, True
+        self._only_waits = False
 
     @property
     def never_began(self) -> bool:

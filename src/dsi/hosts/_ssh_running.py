@@ -62,7 +62,7 @@ class Commands:
         on_limit: OnLimit | None = None,
         check: bool = False,
     ) -> Result:
-        """Run one, which people know as `what`; its limits count from when it has its place, and so does `on_begin`.
+        """Run one, which people know as `what`. When it has its place `on_begin` is called, and its limits begin.
 
         `on_terminal` is what is typed there; None: it has no terminal. `detached` names the command that it follows:
         when `on_output` raises `Held`, what follows is let go, and the command goes on.

@@ -235,7 +235,7 @@ class SshHost(Host):
         try:
             exit_status = await detached.status()
         except ConnectionLost:
-            if remove:  # where there is a connection nevertheless, nothing of it runs there any more
+            if remove:  # it is gone; or its host was given up, and then nothing reaches that any more
                 self._machine.finish(detached.id, at_once=True)
             raise
         if remove:
